@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Connectors and formats: how rows get in and out.
+
+pub mod api;

@@ -1,0 +1,484 @@
+//! Physical operator specs of one job: a tree of nodes flattened in topological
+//! order (inputs before consumers).
+
+use serde::{Deserialize, Serialize};
+use weir_core::{DataType, Options, Schema, Value};
+use weir_functions::Expr;
+
+/// Milliseconds.
+pub type TimeUnitMs = i64;
+
+/// Which row kinds an edge carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangelogMode {
+    /// -U rows occur.
+    pub update_before: bool,
+    /// +U rows occur.
+    pub update_after: bool,
+    /// -D rows occur.
+    pub delete: bool,
+}
+
+impl ChangelogMode {
+    /// Only +I.
+    pub const INSERT_ONLY: Self = Self { update_before: false, update_after: false, delete: false };
+    /// All four kinds.
+    pub const ALL: Self = Self { update_before: true, update_after: true, delete: true };
+    /// +I, +U, -D.
+    pub const UPSERT: Self = Self { update_before: false, update_after: true, delete: true };
+
+    /// Whether only +I occurs.
+    pub fn is_insert_only(self) -> bool {
+        self == Self::INSERT_ONLY
+    }
+}
+
+impl std::fmt::Display for ChangelogMode {
+    /// Flink's form: `I,UB,UA,D`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("I")?;
+        for (on, name) in
+            [(self.update_before, ",UB"), (self.update_after, ",UA"), (self.delete, ",D")]
+        {
+            if on {
+                f.write_str(name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How rows of an input reach the subtasks of its consumer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Distribution {
+    /// Same subtask, no exchange.
+    Forward,
+    /// By key group of the columns.
+    Hash(Vec<usize>),
+    /// Everything to subtask 0.
+    Single,
+    /// Round robin of batches.
+    Rebalance,
+    /// By the sink's own bucket function, to keep one writer per bucket.
+    SinkBucket,
+}
+
+/// One input edge of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputSpec {
+    /// Producing node (index into [`Plan::nodes`]).
+    pub node: usize,
+    /// How its rows are distributed.
+    pub distribution: Distribution,
+}
+
+/// One operator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeSpec {
+    /// Stable identity of the operator's state across plan changes.
+    pub uid: String,
+    /// Display name.
+    pub name: String,
+    /// What it does.
+    pub op: OpSpec,
+    /// Where its rows come from.
+    pub inputs: Vec<InputSpec>,
+    /// Its output columns.
+    pub schema: Schema,
+    /// Row kinds of its output.
+    pub changelog: ChangelogMode,
+}
+
+/// All operators of a job; several sinks make one job.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// Nodes, inputs before consumers.
+    pub nodes: Vec<NodeSpec>,
+}
+
+/// A resolved table, as connectors see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableSpec {
+    /// `catalog.database.table`
+    pub identifier: String,
+    /// Physical columns in declaration order.
+    pub physical: Schema,
+    /// PRIMARY KEY columns: positions in `physical`.
+    pub primary_key: Vec<usize>,
+    /// PARTITIONED BY columns: positions in `physical`.
+    pub partition_keys: Vec<usize>,
+    /// WITH options, hints applied.
+    pub options: Options,
+}
+
+/// One column that a source must produce.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ReadColumn {
+    /// A physical column, or a field inside a ROW column, flattened: the path's
+    /// first element is a position in `TableSpec::physical`, the rest are field
+    /// positions. NULL where a ROW on the way is NULL.
+    Physical {
+        /// Positions from the outer column inwards.
+        path: Vec<usize>,
+    },
+    /// A metadata column by key.
+    Metadata {
+        /// Key, such as `offset`.
+        key: String,
+    },
+}
+
+/// A table scan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceSpec {
+    /// The table.
+    pub table: TableSpec,
+    /// The columns to produce; the node's schema gives names and types.
+    pub columns: Vec<ReadColumn>,
+    /// Filter over the produced columns that a source may use to skip data;
+    /// it is evaluated again above the source.
+    pub filter: Option<Expr>,
+    /// No more rows than this are needed.
+    pub limit: Option<u64>,
+    /// The job reads bounded data only (batch mode).
+    pub batch: bool,
+}
+
+/// A table write.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SinkSpec {
+    /// The table. The input columns are its physical columns, then its
+    /// persisted metadata columns.
+    pub table: TableSpec,
+    /// Keys of the persisted metadata columns.
+    pub metadata_keys: Vec<String>,
+    /// INSERT OVERWRITE.
+    pub overwrite: bool,
+    /// PARTITION (k = v) of the statement: static partition values as text.
+    pub static_partition: Vec<(String, String)>,
+}
+
+/// One aggregate call over the input columns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AggregateCall {
+    /// Canonical upper-case name (`COUNT`, `SUM`, ...). COUNT without arguments is COUNT(*).
+    pub function: String,
+    /// Argument columns.
+    pub args: Vec<usize>,
+    /// Constant arguments in the same positions, where the argument is a literal.
+    pub literals: Vec<Option<Value>>,
+    /// DISTINCT.
+    pub distinct: bool,
+    /// FILTER (WHERE ..): a boolean column.
+    pub filter: Option<usize>,
+    /// ORDER BY inside the call.
+    pub order_by: Vec<SortKey>,
+    /// Result type.
+    pub ty: DataType,
+    /// Output column name.
+    pub name: String,
+}
+
+/// A sort column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SortKey {
+    /// Column position.
+    pub column: usize,
+    /// DESC.
+    pub descending: bool,
+    /// NULLS FIRST (Flink: NULLs are the lowest values).
+    pub nulls_first: bool,
+}
+
+/// Kinds of windows; all lengths in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WindowKind {
+    /// TUMBLE
+    Tumble {
+        /// Length.
+        size: TimeUnitMs,
+        /// Shift of all windows.
+        offset: TimeUnitMs,
+    },
+    /// HOP
+    Hop {
+        /// Step between starts.
+        slide: TimeUnitMs,
+        /// Length.
+        size: TimeUnitMs,
+        /// Shift of all windows.
+        offset: TimeUnitMs,
+    },
+    /// CUMULATE
+    Cumulate {
+        /// Step between ends.
+        step: TimeUnitMs,
+        /// Longest window.
+        max_size: TimeUnitMs,
+        /// Shift of all windows.
+        offset: TimeUnitMs,
+    },
+    /// SESSION
+    Session {
+        /// Inactivity gap.
+        gap: TimeUnitMs,
+        /// PARTITION BY columns.
+        partition: Vec<usize>,
+    },
+}
+
+/// A window over a time attribute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowSpec {
+    /// Kind and lengths.
+    pub kind: WindowKind,
+    /// Time attribute column of the input.
+    pub time_column: usize,
+    /// Event time (else processing time).
+    pub event_time: bool,
+    /// Precision and zone-ness of the time attribute decide window_time's type.
+    pub time_type: DataType,
+}
+
+/// Join kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum JoinKind {
+    /// INNER
+    Inner,
+    /// LEFT OUTER
+    Left,
+    /// RIGHT OUTER
+    Right,
+    /// FULL OUTER
+    Full,
+    /// Left semi (IN, EXISTS)
+    Semi,
+    /// Left anti (NOT EXISTS, NOT IN)
+    Anti,
+}
+
+/// A two-input join on equal keys with an optional residual predicate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JoinSpec {
+    /// Kind.
+    pub kind: JoinKind,
+    /// Key columns of the left input.
+    pub left_keys: Vec<usize>,
+    /// Key columns of the right input, pairwise equal to the left ones.
+    pub right_keys: Vec<usize>,
+    /// Per key pair: NULL matches NULL (IS NOT DISTINCT FROM).
+    pub null_safe: Vec<bool>,
+    /// Residual predicate over left columns followed by right columns.
+    pub condition: Option<Expr>,
+    /// Unique key of the left input, if one is known.
+    pub left_unique: Option<Vec<usize>>,
+    /// Unique key of the right input, if one is known.
+    pub right_unique: Option<Vec<usize>>,
+}
+
+/// Top-N per partition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RankSpec {
+    /// PARTITION BY columns.
+    pub partition: Vec<usize>,
+    /// ORDER BY columns.
+    pub order_by: Vec<SortKey>,
+    /// First rank kept, 1-based.
+    pub start: u64,
+    /// Last rank kept, inclusive; `u64::MAX` keeps all.
+    pub end: u64,
+    /// `ROW_NUMBER`, `RANK` or `DENSE_RANK`.
+    pub function: String,
+    /// The rank itself is an output column (the last one).
+    pub output_rank: bool,
+    /// -U rows are wanted by the consumer.
+    pub update_before: bool,
+}
+
+/// Frame of an OVER window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OverFrame {
+    /// ROWS BETWEEN n PRECEDING AND CURRENT ROW; `None` = UNBOUNDED.
+    Rows(Option<u64>),
+    /// RANGE BETWEEN interval PRECEDING AND CURRENT ROW in milliseconds; `None` = UNBOUNDED.
+    Range(Option<TimeUnitMs>),
+}
+
+/// OVER aggregation that appends one column per call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OverSpec {
+    /// PARTITION BY columns.
+    pub partition: Vec<usize>,
+    /// ORDER BY columns; the first is a time attribute in streaming mode unless `generic_order`.
+    pub order_by: Vec<SortKey>,
+    /// Ordered by a time attribute (else by values, with retractions).
+    pub time_ordered: bool,
+    /// Frame.
+    pub frame: OverFrame,
+    /// The calls.
+    pub calls: Vec<AggregateCall>,
+}
+
+/// The operators.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum OpSpec {
+    /// Reads a table.
+    Source(SourceSpec),
+    /// Constant rows (emitted by subtask 0).
+    Values(Vec<Vec<Value>>),
+    /// Filter, then project; evaluated in this order over the input columns.
+    Calc {
+        /// Rows to keep.
+        filter: Option<Expr>,
+        /// Output columns.
+        projection: Vec<Expr>,
+    },
+    /// Assigns event-time watermarks per row.
+    WatermarkAssigner {
+        /// Rowtime column.
+        rowtime: usize,
+        /// Watermark expression over the input columns.
+        watermark: Expr,
+        /// `table.exec.source.idle-timeout`; 0 = never idle.
+        idle_timeout: TimeUnitMs,
+        /// `pipeline.auto-watermark-interval`.
+        interval: TimeUnitMs,
+    },
+    /// UNION ALL of all inputs.
+    Union,
+    /// Unbounded GROUP BY; output = keys, then calls.
+    GroupAggregate {
+        /// Key columns.
+        keys: Vec<usize>,
+        /// Aggregates.
+        calls: Vec<AggregateCall>,
+        /// -U rows are wanted by the consumer.
+        update_before: bool,
+        /// The input carries -U or -D.
+        input_retracts: bool,
+        /// `table.exec.state.ttl`; 0 = never.
+        state_ttl: TimeUnitMs,
+    },
+    /// Window TVF: appends window_start, window_end, window_time to every row,
+    /// one output row per window.
+    WindowTableFunction(WindowSpec),
+    /// GROUP BY window and keys; output = keys, then calls, then
+    /// window_start, window_end, window_time (TIMESTAMP(3), TIMESTAMP(3), time type).
+    WindowAggregate {
+        /// The window. `None` when the input has window columns already (`attached`).
+        window: WindowSpec,
+        /// The input has window columns (start, end, time positions); no assignment is done.
+        attached: Option<(usize, usize, usize)>,
+        /// Other key columns.
+        keys: Vec<usize>,
+        /// Aggregates.
+        calls: Vec<AggregateCall>,
+        /// Zone of LTZ time attributes.
+        time_zone: String,
+    },
+    /// Regular join of two changelogs.
+    Join(JoinSpec),
+    /// Interval join of two insert-only inputs: `left.time BETWEEN right.time + lower AND right.time + upper`.
+    IntervalJoin {
+        /// Keys, kind and residual predicate.
+        join: JoinSpec,
+        /// Time column of the left input.
+        left_time: usize,
+        /// Time column of the right input.
+        right_time: usize,
+        /// Lower bound of left.time - right.time.
+        lower: TimeUnitMs,
+        /// Upper bound of left.time - right.time.
+        upper: TimeUnitMs,
+        /// Event time (else processing time).
+        event_time: bool,
+    },
+    /// Window join: both inputs have window columns; rows match within equal windows.
+    WindowJoin {
+        /// Keys (window columns not included), kind, residual predicate.
+        join: JoinSpec,
+        /// window_start, window_end positions of the left input.
+        left_window: (usize, usize),
+        /// window_start, window_end positions of the right input.
+        right_window: (usize, usize),
+    },
+    /// Event-time temporal join `FOR SYSTEM_TIME AS OF left.rowtime`.
+    TemporalJoin {
+        /// Keys, kind (inner or left) and residual predicate.
+        join: JoinSpec,
+        /// Rowtime of the probe side.
+        left_time: usize,
+        /// Rowtime of the versioned side.
+        right_time: usize,
+    },
+    /// CROSS JOIN UNNEST: one output row per element of a collection column;
+    /// output = input columns, then element columns (then ordinality).
+    Unnest {
+        /// ARRAY, MAP or MULTISET expression over the input columns.
+        collection: Expr,
+        /// Element is a ROW whose fields become columns.
+        flatten: bool,
+        /// WITH ORDINALITY.
+        ordinality: bool,
+        /// LEFT JOIN: keep rows without elements.
+        outer: bool,
+    },
+    /// Each input row once per entry, with the columns of the entry's projection
+    /// (GROUPING SETS and the like).
+    Expand(Vec<Vec<Expr>>),
+    /// Top-N.
+    Rank(RankSpec),
+    /// Window Top-N: like Rank within every window, emitted when it closes.
+    WindowRank {
+        /// The rank; `partition` excludes the window columns.
+        rank: RankSpec,
+        /// window_start, window_end positions.
+        window: (usize, usize),
+    },
+    /// First or last row per key.
+    Deduplicate {
+        /// Key columns.
+        keys: Vec<usize>,
+        /// Order column; `None` = arrival order (processing time).
+        rowtime: Option<usize>,
+        /// Keep the last row (else the first).
+        keep_last: bool,
+        /// -U rows are wanted by the consumer.
+        update_before: bool,
+    },
+    /// OVER aggregation.
+    Over(OverSpec),
+    /// Turns an upsert or unclean changelog into a clean one by key.
+    ChangelogNormalize {
+        /// Unique key columns.
+        keys: Vec<usize>,
+        /// -U rows are wanted by the consumer.
+        update_before: bool,
+    },
+    /// Drops -U rows (the consumer is happy with +U alone).
+    DropUpdateBefore,
+    /// Sorts bounded input at its end, or sorts by time attribute in event-time order.
+    Sort {
+        /// Keys.
+        order_by: Vec<SortKey>,
+        /// OFFSET.
+        offset: u64,
+        /// LIMIT.
+        fetch: Option<u64>,
+        /// Emit rows as the watermark passes (streaming ORDER BY rowtime) instead of at the end.
+        by_rowtime: bool,
+    },
+    /// LIMIT / OFFSET without order, of a changelog.
+    Limit {
+        /// OFFSET.
+        offset: u64,
+        /// LIMIT.
+        fetch: Option<u64>,
+        /// -U rows are wanted by the consumer.
+        update_before: bool,
+    },
+    /// Writes to a table.
+    Sink(SinkSpec),
+    /// Hands the changelog to the client.
+    Collect,
+}
