@@ -342,15 +342,14 @@ impl fmt::Display for DataType {
     /// Flink's summary string: `DECIMAL(10, 2) NOT NULL`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.kind.fmt(f)?;
-        match self.time_attribute() {
-            TimeAttribute::Rowtime => f.write_str(" *ROWTIME*")?,
-            TimeAttribute::Proctime => f.write_str(" *PROCTIME*")?,
-            TimeAttribute::None => {}
-        }
         if !self.nullable {
             f.write_str(" NOT NULL")?;
         }
-        Ok(())
+        match self.time_attribute() {
+            TimeAttribute::Rowtime => f.write_str(" *ROWTIME*"),
+            TimeAttribute::Proctime => f.write_str(" *PROCTIME*"),
+            TimeAttribute::None => Ok(()),
+        }
     }
 }
 

@@ -1,0 +1,364 @@
+//! Column pruning, down to single fields of nested rows.
+//!
+//! A requirement is a [`Path`]: an output column, then field positions inside
+//! it. [`prune`] returns a node that offers one column per required path. Scans
+//! read exactly the paths asked for, so a decoder never builds a struct that is
+//! only taken apart again.
+
+use std::collections::BTreeMap;
+
+use weir_core::{DataType, Field, Schema, TimeAttribute};
+use weir_functions::Expr;
+use weir_spec::{AggregateCall, JoinKind, ReadColumn, SortKey};
+use weir_sql::rel::{Rel, RelOp, Scan};
+
+/// An output column, then field positions inside it.
+type Path = Vec<usize>;
+
+/// Where each required path is in the output of the pruned node.
+type Places = BTreeMap<Path, usize>;
+
+/// Prunes a whole plan; the root keeps all its columns.
+/// Without `keep_watermarks`, watermark nodes vanish.
+pub fn prune_root(rel: Rel, keep_watermarks: bool) -> Rel {
+    let schema = rel.schema.clone();
+    let needed = (0..schema.len()).map(|i| vec![i]).collect();
+    let (pruned, places) = Pruner { keep_watermarks }.prune(rel, needed);
+    let exprs = (0..schema.len())
+        .map(|i| Expr::column(places[&vec![i]], schema.fields[i].ty.clone()))
+        .collect();
+    Rel::new(RelOp::Project { input: Box::new(pruned), exprs }, schema)
+}
+
+/// Whether any operator of the plan acts on event time.
+pub fn uses_event_time(rel: &Rel) -> bool {
+    let rowtime = |t: &DataType| t.time_attribute() == TimeAttribute::Rowtime;
+    let own = match &rel.op {
+        RelOp::WindowTvf { .. }
+        | RelOp::GroupWindowAggregate { .. }
+        | RelOp::TemporalJoin { .. } => true,
+        RelOp::Over { over, .. } => over.time_ordered,
+        RelOp::Join { left, right, .. } => {
+            // A possible interval join.
+            [left, right].iter().all(|s| s.schema.fields.iter().any(|f| rowtime(&f.ty)))
+        }
+        RelOp::Sort { input, keys, .. } => {
+            keys.first().is_some_and(|k| rowtime(&input.schema.fields[k.column].ty))
+        }
+        RelOp::Project { exprs, .. } => exprs.iter().any(calls_watermark),
+        RelOp::Filter { predicate, .. } => calls_watermark(predicate),
+        _ => false,
+    };
+    own || rel.inputs().into_iter().any(uses_event_time)
+}
+
+fn calls_watermark(expr: &Expr) -> bool {
+    matches!(expr, Expr::Call { function, .. } if function == "CURRENT_WATERMARK")
+        || expr.children().into_iter().any(calls_watermark)
+}
+
+/// The path of a column or of a field chain over one.
+fn as_path(expr: &Expr) -> Option<Path> {
+    match expr {
+        Expr::Column { index, .. } => Some(vec![*index]),
+        Expr::Field { arg, index, .. } => {
+            let mut path = as_path(arg)?;
+            path.push(*index);
+            Some(path)
+        }
+        _ => None,
+    }
+}
+
+/// Adds the maximal paths that an expression reads.
+fn collect_paths(expr: &Expr, out: &mut Vec<Path>) {
+    if let Some(path) = as_path(expr) {
+        if !out.contains(&path) {
+            out.push(path);
+        }
+        return;
+    }
+    for c in expr.children() {
+        collect_paths(c, out);
+    }
+}
+
+/// Rewrites an expression to read its paths from their places.
+fn relocate(expr: Expr, places: &Places) -> Expr {
+    if let Some(path) = as_path(&expr) {
+        return Expr::column(places[&path], expr.ty().clone());
+    }
+    match expr {
+        Expr::Call { function, args, ty } => Expr::Call {
+            function,
+            args: args.into_iter().map(|a| relocate(a, places)).collect(),
+            ty,
+        },
+        Expr::Cast { arg, ty, safe } => {
+            Expr::Cast { arg: Box::new(relocate(*arg, places)), ty, safe }
+        }
+        Expr::Field { arg, index, ty } => {
+            Expr::Field { arg: Box::new(relocate(*arg, places)), index, ty }
+        }
+        Expr::Case { branches, otherwise, ty } => Expr::Case {
+            branches: branches
+                .into_iter()
+                .map(|(c, r)| (relocate(c, places), relocate(r, places)))
+                .collect(),
+            otherwise: Box::new(relocate(*otherwise, places)),
+            ty,
+        },
+        leaf => leaf,
+    }
+}
+
+/// `expr` followed by field accesses.
+fn with_fields(mut expr: Expr, fields: &[usize]) -> Expr {
+    for &index in fields {
+        let nullable = expr.ty().nullable;
+        let ty = match expr.ty().fields() {
+            Some(f) => f[index].ty.clone(),
+            None => return expr,
+        };
+        let ty = if nullable { ty.null() } else { ty };
+        expr = Expr::Field { arg: Box::new(expr), index, ty };
+    }
+    expr
+}
+
+/// Name and type at a path below a schema.
+fn field_at(schema: &Schema, path: &[usize]) -> Field {
+    let mut field = schema.fields[path[0]].clone();
+    for &i in &path[1..] {
+        let nullable = field.ty.nullable;
+        if let Some(inner) = field.ty.fields().map(|f| f[i].clone()) {
+            field = inner;
+            if nullable {
+                field.ty = field.ty.null();
+            }
+        }
+    }
+    field
+}
+
+fn add(paths: &mut Vec<Path>, path: Path) {
+    if !paths.contains(&path) {
+        paths.push(path);
+    }
+}
+
+struct Pruner {
+    keep_watermarks: bool,
+}
+
+impl Pruner {
+    /// A node with one column per path of `needed`, in that order where the
+    /// operator can choose, and the place of each.
+    fn prune(&self, rel: Rel, needed: Vec<Path>) -> (Rel, Places) {
+        let schema = rel.schema;
+        match rel.op {
+            RelOp::Scan(scan) => prune_scan(scan, &schema, needed),
+            RelOp::Project { input, exprs } => self.prune_project(*input, exprs, &schema, needed),
+            RelOp::Filter { input, predicate } => {
+                let mut below = needed.clone();
+                collect_paths(&predicate, &mut below);
+                let (input, places) = self.prune(*input, below);
+                let predicate = relocate(predicate, &places);
+                (input.filter(predicate), places)
+            }
+            RelOp::Watermark { input, rowtime, watermark } => {
+                if !self.keep_watermarks {
+                    return self.prune(*input, needed);
+                }
+                let mut below = needed;
+                add(&mut below, vec![rowtime]);
+                collect_paths(&watermark, &mut below);
+                let (input, places) = self.prune(*input, below);
+                let watermark = relocate(watermark, &places);
+                let rowtime = places[&vec![rowtime]];
+                let mut out = input.schema.clone();
+                out.fields[rowtime].ty =
+                    out.fields[rowtime].ty.clone().with_time_attribute(TimeAttribute::Rowtime);
+                let op = RelOp::Watermark { input: Box::new(input), rowtime, watermark };
+                (Rel::new(op, out), places)
+            }
+            RelOp::Join { left, right, kind, condition } => {
+                self.prune_join(*left, *right, kind, condition, needed)
+            }
+            op => {
+                let whole = self.prune_whole(Rel::new(op, schema), &needed);
+                expose_fields(whole, needed)
+            }
+        }
+    }
+
+    fn prune_project(
+        &self,
+        input: Rel,
+        exprs: Vec<Expr>,
+        schema: &Schema,
+        needed: Vec<Path>,
+    ) -> (Rel, Places) {
+        let wanted: Vec<Expr> = needed
+            .iter()
+            .map(|p| with_fields(exprs[p[0]].clone(), &p[1..]))
+            .collect();
+        let mut below = Vec::new();
+        for e in &wanted {
+            collect_paths(e, &mut below);
+        }
+        let (input, places) = self.prune(input, below);
+        let names = needed.iter().map(|p| field_at(schema, p).name).collect();
+        let mut out =
+            input.project(wanted.into_iter().map(|e| relocate(e, &places)).collect(), names);
+        for (f, p) in out.schema.fields.iter_mut().zip(&needed) {
+            f.ty = field_at(schema, p).ty;
+        }
+        (out, places_of(&needed))
+    }
+
+    fn prune_join(
+        &self,
+        left: Rel,
+        right: Rel,
+        kind: JoinKind,
+        condition: Expr,
+        needed: Vec<Path>,
+    ) -> (Rel, Places) {
+        let width = left.schema.len();
+        let mut all = needed;
+        collect_paths(&condition, &mut all);
+        let (mut on_left, mut on_right) = (Vec::new(), Vec::new());
+        for p in &all {
+            if p[0] < width {
+                on_left.push(p.clone());
+            } else {
+                let mut q = p.clone();
+                q[0] -= width;
+                on_right.push(q);
+            }
+        }
+        let (left, left_places) = self.prune(left, on_left);
+        let (right, right_places) = self.prune(right, on_right);
+        let new_width = left.schema.len();
+        let mut places = left_places;
+        for (mut p, at) in right_places {
+            p[0] += width;
+            places.insert(p, at + new_width);
+        }
+        let condition = relocate(condition, &places);
+        let schema = join_schema(&left, &right, kind);
+        let op = RelOp::Join { left: Box::new(left), right: Box::new(right), kind, condition };
+        (Rel::new(op, schema), places)
+    }
+
+    /// Operators that keep all their columns, or whose inputs are read by whole columns.
+    fn prune_whole(&self, rel: Rel, needed: &[Path]) -> Rel {
+        let schema = rel.schema;
+        match rel.op {
+            RelOp::Aggregate { input, keys, calls } => {
+                let (input, keys, calls) = self.prune_grouping(*input, keys, calls, &[]);
+                Rel::new(RelOp::Aggregate { input, keys, calls }, schema)
+            }
+            RelOp::GroupWindowAggregate { input, mut window, keys, calls } => {
+                let (input, mut keys, calls) =
+                    self.prune_grouping(*input, keys, calls, &[window.time_column]);
+                window.time_column = keys.pop().unwrap_or(0);
+                Rel::new(RelOp::GroupWindowAggregate { input, window, keys, calls }, schema)
+            }
+            RelOp::Union(inputs) => {
+                let inputs = inputs.into_iter().map(|i| self.all_columns(i)).collect();
+                Rel::new(RelOp::Union(inputs), schema)
+            }
+            op => {
+                let rel = Rel::new(op, schema);
+                let _ = needed;
+                super::merge::map_inputs(rel, &|i| self.all_columns(i))
+            }
+        }
+    }
+
+    fn prune_grouping(
+        &self,
+        input: Rel,
+        keys: Vec<usize>,
+        mut calls: Vec<AggregateCall>,
+        extra: &[usize],
+    ) -> (Box<Rel>, Vec<usize>, Vec<AggregateCall>) {
+        let mut below: Vec<Path> = Vec::new();
+        for &k in keys.iter().chain(extra) {
+            add(&mut below, vec![k]);
+        }
+        for c in &calls {
+            let sorts = c.order_by.iter().map(|k| k.column);
+            for i in c.args.iter().copied().chain(c.filter).chain(sorts) {
+                add(&mut below, vec![i]);
+            }
+        }
+        let (input, places) = self.prune(input, below);
+        let at = |i: usize| places[&vec![i]];
+        for c in &mut calls {
+            c.args.iter_mut().for_each(|a| *a = at(*a));
+            c.filter = c.filter.map(at);
+            for k in &mut c.order_by {
+                *k = SortKey { column: at(k.column), ..*k };
+            }
+        }
+        let keys = keys.into_iter().chain(extra.iter().copied()).map(at).collect();
+        (Box::new(input), keys, calls)
+    }
+
+    /// A sub-plan pruned inside, with all its own columns in place.
+    fn all_columns(&self, rel: Rel) -> Rel {
+        prune_root(rel, self.keep_watermarks)
+    }
+}
+
+fn places_of(needed: &[Path]) -> Places {
+    needed.iter().cloned().enumerate().map(|(i, p)| (p, i)).collect()
+}
+
+/// Adds a projection for required fields of an operator that offers only whole columns.
+fn expose_fields(rel: Rel, needed: Vec<Path>) -> (Rel, Places) {
+    if needed.iter().all(|p| p.len() == 1) {
+        let places = needed.into_iter().map(|p| (p.clone(), p[0])).collect();
+        return (rel, places);
+    }
+    let columns = rel.columns();
+    let names = needed.iter().map(|p| field_at(&rel.schema, p).name).collect();
+    let exprs = needed.iter().map(|p| with_fields(columns[p[0]].clone(), &p[1..])).collect();
+    (rel.project(exprs, names), places_of(&needed))
+}
+
+fn prune_scan(scan: Scan, schema: &Schema, needed: Vec<Path>) -> (Rel, Places) {
+    let mut columns = Vec::with_capacity(needed.len());
+    let mut fields = Vec::with_capacity(needed.len());
+    for p in &needed {
+        fields.push(field_at(schema, p));
+        columns.push(match &scan.columns[p[0]] {
+            ReadColumn::Physical { path } => ReadColumn::Physical {
+                path: path.iter().chain(&p[1..]).copied().collect(),
+            },
+            metadata @ ReadColumn::Metadata { .. } => metadata.clone(),
+        });
+    }
+    let scan = Scan { columns, ..scan };
+    (Rel::new(RelOp::Scan(scan), Schema::new(fields)), places_of(&needed))
+}
+
+/// Output columns of a join.
+pub fn join_schema(left: &Rel, right: &Rel, kind: JoinKind) -> Schema {
+    let nullable = |s: &Schema, on: bool| {
+        s.fields
+            .iter()
+            .map(|f| Field::new(f.name.clone(), if on { f.ty.clone().null() } else { f.ty.clone() }))
+            .collect::<Vec<_>>()
+    };
+    let left_null = matches!(kind, JoinKind::Right | JoinKind::Full);
+    let right_null = matches!(kind, JoinKind::Left | JoinKind::Full);
+    let mut fields = nullable(&left.schema, left_null);
+    if !matches!(kind, JoinKind::Semi | JoinKind::Anti) {
+        fields.extend(nullable(&right.schema, right_null));
+    }
+    Schema::new(fields)
+}

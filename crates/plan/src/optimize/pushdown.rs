@@ -1,0 +1,176 @@
+//! Predicate push-down: conjuncts move towards the scans as far as the meaning allows.
+//!
+//! They pass projections (by substitution), unions, inner joins and the
+//! preserved side of outer joins, and grouping keys. They stop at watermarks:
+//! rows that a filter drops still move event time, as in Flink.
+
+use weir_core::DataType;
+use weir_functions::Expr;
+use weir_spec::JoinKind;
+use weir_sql::rel::{Rel, RelOp};
+
+use super::merge::{map_inputs, substitute};
+
+/// Splits a condition at its top-level ANDs.
+pub fn conjuncts(expr: Expr) -> Vec<Expr> {
+    match expr {
+        Expr::Call { function, args, .. } if function == "AND" => {
+            args.into_iter().flat_map(conjuncts).collect()
+        }
+        e if e == Expr::true_literal() => Vec::new(),
+        e => vec![e],
+    }
+}
+
+/// ANDs conditions; TRUE for none.
+pub fn conjunction(parts: Vec<Expr>) -> Expr {
+    parts
+        .into_iter()
+        .reduce(|a, b| {
+            let nullable = a.ty().nullable || b.ty().nullable;
+            Expr::call("AND", vec![a, b], DataType::boolean().with_nullable(nullable))
+        })
+        .unwrap_or_else(Expr::true_literal)
+}
+
+fn filtered(rel: Rel, parts: Vec<Expr>) -> Rel {
+    if parts.is_empty() { rel } else { rel.filter(conjunction(parts)) }
+}
+
+/// Functions whose value depends on when or how often they run.
+pub fn is_deterministic(expr: &Expr) -> bool {
+    const VOLATILE: [&str; 9] = [
+        "RAND",
+        "RAND_INTEGER",
+        "UUID",
+        "PROCTIME",
+        "CURRENT_ROW_TIMESTAMP",
+        "CURRENT_WATERMARK",
+        "NOW",
+        "CURRENT_TIMESTAMP",
+        "LOCALTIMESTAMP",
+    ];
+    let own = !matches!(expr, Expr::Call { function, .. } if VOLATILE.contains(&function.as_str()));
+    own && expr.children().into_iter().all(is_deterministic)
+}
+
+/// Moves all filters of a plan down.
+pub fn push_filters(rel: Rel) -> Rel {
+    push(rel, Vec::new())
+}
+
+/// `rel` under the given conjuncts over its output columns.
+fn push(rel: Rel, mut parts: Vec<Expr>) -> Rel {
+    let schema = rel.schema.clone();
+    match rel.op {
+        RelOp::Filter { input, predicate } => {
+            let own = conjuncts(predicate);
+            if own.iter().all(is_deterministic) {
+                parts.splice(0..0, own);
+                return push(*input, parts);
+            }
+            filtered(push(*input, Vec::new()).filter(conjunction(own)), parts)
+        }
+        RelOp::Project { input, exprs } if exprs.iter().all(is_deterministic) => {
+            let below = parts.into_iter().map(|p| substitute(p, &exprs)).collect();
+            Rel::new(RelOp::Project { input: Box::new(push(*input, below)), exprs }, schema)
+        }
+        RelOp::Union(inputs) => {
+            let inputs = inputs.into_iter().map(|i| push(i, parts.clone())).collect();
+            Rel::new(RelOp::Union(inputs), schema)
+        }
+        RelOp::Join { left, right, kind, condition } => {
+            push_into_join(*left, *right, kind, condition, parts, schema)
+        }
+        RelOp::Aggregate { input, keys, calls } if !keys.is_empty() => {
+            let (down, stay) = split(parts, |p| max_column(p).is_none_or(|m| m < keys.len()));
+            let down = down
+                .into_iter()
+                .map(|p| p.map_columns(&mut |i, ty| Expr::column(keys[i], ty)))
+                .collect();
+            let input = Box::new(push(*input, down));
+            filtered(Rel::new(RelOp::Aggregate { input, keys, calls }, schema), stay)
+        }
+        op => filtered(map_inputs(Rel::new(op, schema), &push_filters), parts),
+    }
+}
+
+fn split(parts: Vec<Expr>, down: impl Fn(&Expr) -> bool) -> (Vec<Expr>, Vec<Expr>) {
+    parts.into_iter().partition(|p| is_deterministic(p) && down(p))
+}
+
+fn max_column(expr: &Expr) -> Option<usize> {
+    let mut columns = Vec::new();
+    expr.collect_columns(&mut columns);
+    columns.into_iter().max()
+}
+
+fn min_column(expr: &Expr) -> Option<usize> {
+    let mut columns = Vec::new();
+    expr.collect_columns(&mut columns);
+    columns.into_iter().min()
+}
+
+/// Side of a join that a conjunct talks about.
+#[derive(PartialEq)]
+enum Side {
+    Left,
+    Right,
+    Both,
+}
+
+fn side(expr: &Expr, left_width: usize) -> Side {
+    match (min_column(expr), max_column(expr)) {
+        (Some(_), Some(max)) if max < left_width => Side::Left,
+        (Some(min), Some(_)) if min >= left_width => Side::Right,
+        _ => Side::Both,
+    }
+}
+
+fn push_into_join(
+    left: Rel,
+    right: Rel,
+    kind: JoinKind,
+    condition: Expr,
+    parts: Vec<Expr>,
+    schema: weir_core::Schema,
+) -> Rel {
+    let width = left.schema.len();
+    let shift = |e: Expr| e.map_columns(&mut |i, ty| Expr::column(i - width, ty));
+    let (mut to_left, mut to_right, mut on, mut above) = (vec![], vec![], vec![], vec![]);
+    // Conditions of WHERE: filter a side if the side is preserved, else stay above.
+    for p in parts {
+        let movable = is_deterministic(&p);
+        match (side(&p, width), kind) {
+            (Side::Left, JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti)
+                if movable =>
+            {
+                to_left.push(p);
+            }
+            (Side::Right, JoinKind::Inner | JoinKind::Right) if movable => to_right.push(shift(p)),
+            (_, JoinKind::Inner) if movable => on.push(p),
+            _ => above.push(p),
+        }
+    }
+    // Conditions of ON: filter the side that is not preserved.
+    for p in conjuncts(condition) {
+        let movable = is_deterministic(&p);
+        match (side(&p, width), kind) {
+            (Side::Left, JoinKind::Inner | JoinKind::Right | JoinKind::Semi) if movable => {
+                to_left.push(p);
+            }
+            (
+                Side::Right,
+                JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti,
+            ) if movable => to_right.push(shift(p)),
+            _ => on.push(p),
+        }
+    }
+    let join = RelOp::Join {
+        left: Box::new(push(left, to_left)),
+        right: Box::new(push(right, to_right)),
+        kind,
+        condition: conjunction(on),
+    };
+    filtered(Rel::new(join, schema), above)
+}

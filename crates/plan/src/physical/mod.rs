@@ -1,0 +1,408 @@
+//! The choice of physical operators: logical plan in, [`Plan`] of specs out.
+//!
+//! [`Planner::build`] walks bottom-up. The caller says whether it needs -U rows
+//! (the update-kind demand of Flink's planner); every built node answers with
+//! its [`Props`]: row kinds, unique keys, window columns. Equal nodes are shared,
+//! so that two INSERTs from one source read it once.
+//!
+//! Where to look next: `aggregate.rs` for windows, `rank.rs` for Top-N and
+//! deduplication, `join.rs` for the join family, `sink.rs` for the roots.
+
+mod aggregate;
+mod join;
+mod rank;
+mod sink;
+
+use weir_core::types::TimeAttribute;
+use weir_core::{Error, Options, Result, Schema};
+use weir_functions::Expr;
+use weir_spec::{
+    ChangelogMode, Distribution, InputSpec, NodeSpec, OpSpec, Plan, SinkSpec, SourceSpec,
+};
+use weir_sql::rel::{Rel, RelOp, Scan};
+
+pub use sink::SinkRequest;
+
+/// Options of the session that shape the plan.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `execution.runtime-mode` is BATCH.
+    pub batch: bool,
+    /// `table.exec.source.idle-timeout` in milliseconds; 0 = never idle.
+    pub idle_timeout: i64,
+    /// `pipeline.auto-watermark-interval` in milliseconds.
+    pub watermark_interval: i64,
+    /// `table.exec.state.ttl` in milliseconds; 0 = never.
+    pub state_ttl: i64,
+    /// `table.local-time-zone`
+    pub time_zone: String,
+}
+
+impl Settings {
+    /// Reads the session options; a malformed value is an error that names the option.
+    pub fn from_options(options: &Options, time_zone: &str) -> Result<Self> {
+        let millis = |key: &str, default: i64| -> Result<i64> {
+            Ok(options.duration_opt(key)?.map_or(default, |d| d.as_millis() as i64))
+        };
+        Ok(Self {
+            batch: options
+                .get("execution.runtime-mode")
+                .is_some_and(|m| m.eq_ignore_ascii_case("batch")),
+            idle_timeout: millis("table.exec.source.idle-timeout", 0)?,
+            watermark_interval: millis("pipeline.auto-watermark-interval", 200)?,
+            state_ttl: millis("table.exec.state.ttl", 0)?,
+            time_zone: time_zone.to_owned(),
+        })
+    }
+}
+
+/// What the planner must know of connectors.
+pub trait Connectors {
+    /// Row kinds that a scan produces.
+    fn source_mode(&self, spec: &SourceSpec, schema: &Schema) -> Result<ChangelogMode>;
+    /// Row kinds that a sink accepts.
+    fn sink_mode(&self, spec: &SinkSpec, schema: &Schema) -> Result<ChangelogMode>;
+    /// Whether the sink wants rows of one bucket in one writer.
+    fn sink_partitions(&self, spec: &SinkSpec, schema: &Schema) -> Result<bool>;
+}
+
+/// Positions of the window columns of an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WindowColumns {
+    start: usize,
+    end: usize,
+    time: Option<usize>,
+    event_time: bool,
+}
+
+/// What is known of a node's output.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Props {
+    /// Sets of columns that identify a row (upsert keys).
+    unique: Vec<Vec<usize>>,
+    /// Window columns, when rows belong to windows.
+    window: Option<WindowColumns>,
+}
+
+/// A built node and what is known of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Built {
+    node: usize,
+    props: Props,
+}
+
+/// Builds the plan of one job.
+pub struct Planner<'a> {
+    nodes: Vec<NodeSpec>,
+    settings: Settings,
+    connectors: &'a dyn Connectors,
+}
+
+impl<'a> Planner<'a> {
+    /// An empty plan.
+    pub fn new(settings: Settings, connectors: &'a dyn Connectors) -> Self {
+        Self { nodes: Vec::new(), settings, connectors }
+    }
+
+    /// The finished plan.
+    pub fn finish(self) -> Plan {
+        Plan { nodes: self.nodes }
+    }
+
+    fn schema(&self, built: &Built) -> &Schema {
+        &self.nodes[built.node].schema
+    }
+
+    fn mode(&self, built: &Built) -> ChangelogMode {
+        self.nodes[built.node].changelog
+    }
+
+    /// Adds a node, or finds an equal one.
+    fn add(
+        &mut self,
+        name: &str,
+        op: OpSpec,
+        inputs: Vec<(usize, Distribution)>,
+        schema: Schema,
+        changelog: ChangelogMode,
+    ) -> usize {
+        let inputs: Vec<InputSpec> = inputs
+            .into_iter()
+            .map(|(node, distribution)| InputSpec { node, distribution })
+            .collect();
+        let shared = !matches!(op, OpSpec::Sink(_) | OpSpec::Collect);
+        if shared {
+            if let Some(i) = self
+                .nodes
+                .iter()
+                .position(|n| n.op == op && n.inputs == inputs && n.schema == schema)
+            {
+                return i;
+            }
+        }
+        let uid = format!("{}-{}", self.nodes.len(), name);
+        self.nodes.push(NodeSpec { uid, name: name.to_owned(), op, inputs, schema, changelog });
+        self.nodes.len() - 1
+    }
+
+    /// A filter and projection above a built node.
+    fn calc(
+        &mut self,
+        input: Built,
+        filter: Option<Expr>,
+        projection: Vec<Expr>,
+        schema: Schema,
+    ) -> Built {
+        let places: Vec<Option<usize>> = (0..self.schema(&input).len())
+            .map(|c| {
+                projection
+                    .iter()
+                    .position(|e| matches!(e, Expr::Column { index, .. } if *index == c))
+            })
+            .collect();
+        let props = Props {
+            unique: map_keys(&input.props.unique, &places),
+            window: input.props.window.and_then(|w| map_window(w, &places)),
+        };
+        let mode = self.mode(&input);
+        let op = OpSpec::Calc { filter, projection };
+        let node = self.add("Calc", op, vec![(input.node, Distribution::Forward)], schema, mode);
+        Built { node, props }
+    }
+
+    /// A projection of a built node to the given columns.
+    fn select(&mut self, input: Built, columns: &[usize]) -> Built {
+        let schema = self.schema(&input).project(columns);
+        let width = self.schema(&input).len();
+        if columns.len() == width && columns.iter().enumerate().all(|(i, &c)| i == c) {
+            return input;
+        }
+        let projection = columns
+            .iter()
+            .zip(&schema.fields)
+            .map(|(&c, f)| Expr::column(c, f.ty.clone()))
+            .collect();
+        self.calc(input, None, projection, schema)
+    }
+
+    fn filter(&mut self, input: Built, predicate: Expr) -> Built {
+        let schema = self.schema(&input).clone();
+        let projection = identity(&schema);
+        self.calc(input, Some(predicate), projection, schema)
+    }
+
+    /// Turns a logical node into operators. `ub`: the consumer needs -U rows.
+    pub(crate) fn build(&mut self, rel: &Rel, ub: bool) -> Result<Built> {
+        match &rel.op {
+            RelOp::Scan(scan) => self.build_scan(scan, &rel.schema, ub),
+            RelOp::Values(rows) => {
+                let op = OpSpec::Values(rows.clone());
+                let schema = rel.schema.clone();
+                let node = self.add("Values", op, vec![], schema, ChangelogMode::INSERT_ONLY);
+                Ok(Built { node, props: Props::default() })
+            }
+            RelOp::Project { input, exprs } => self.build_project(input, exprs, rel, ub),
+            RelOp::Filter { input, predicate } => self.build_filter(input, predicate, ub, true),
+            RelOp::Watermark { input, rowtime, watermark } => {
+                let input = self.build(input, ub)?;
+                let mode = self.mode(&input);
+                let op = OpSpec::WatermarkAssigner {
+                    rowtime: *rowtime,
+                    watermark: watermark.clone(),
+                    idle_timeout: self.settings.idle_timeout,
+                    interval: self.settings.watermark_interval,
+                };
+                let edge = vec![(input.node, Distribution::Forward)];
+                let node = self.add("WatermarkAssigner", op, edge, rel.schema.clone(), mode);
+                Ok(Built { node, props: input.props })
+            }
+            RelOp::Aggregate { input, keys, calls } => {
+                self.build_aggregate(input, keys, calls, rel, ub)
+            }
+            RelOp::GroupWindowAggregate { input, window, keys, calls } => {
+                self.build_group_window(input, window, keys, calls, rel)
+            }
+            RelOp::WindowTvf { input, window } => self.build_window_tvf(input, window, rel),
+            RelOp::Expand { input, projections } => {
+                let input = self.build(input, true)?;
+                let mode = self.mode(&input);
+                let op = OpSpec::Expand(projections.clone());
+                let edge = vec![(input.node, Distribution::Forward)];
+                let node = self.add("Expand", op, edge, rel.schema.clone(), mode);
+                Ok(Built { node, props: Props::default() })
+            }
+            RelOp::Join { left, right, kind, condition } => {
+                self.build_join(left, right, *kind, condition, rel)
+            }
+            RelOp::TemporalJoin { left, right, kind, condition, left_time } => {
+                self.build_temporal_join(left, right, *kind, condition, *left_time, rel)
+            }
+            RelOp::Unnest { input, collection, flatten, ordinality, outer } => {
+                let input = self.build(input, true)?;
+                let mode = self.mode(&input);
+                let op = OpSpec::Unnest {
+                    collection: collection.clone(),
+                    flatten: *flatten,
+                    ordinality: *ordinality,
+                    outer: *outer,
+                };
+                let edge = vec![(input.node, Distribution::Forward)];
+                let node = self.add("Unnest", op, edge, rel.schema.clone(), mode);
+                let window = input.props.window;
+                Ok(Built { node, props: Props { unique: vec![], window } })
+            }
+            RelOp::Union(inputs) => self.build_union(inputs, rel, ub),
+            RelOp::Sort { input, keys, offset, fetch } => {
+                self.build_sort(input, keys, *offset, *fetch, rel, ub)
+            }
+            RelOp::Over { input, over } => self.build_over(input, over, rel),
+        }
+    }
+
+    fn build_scan(&mut self, scan: &Scan, schema: &Schema, ub: bool) -> Result<Built> {
+        let spec = SourceSpec {
+            table: scan.table.clone(),
+            columns: scan.columns.clone(),
+            filter: scan.filter.clone(),
+            limit: scan.limit,
+            batch: self.settings.batch,
+        };
+        let mode = self
+            .connectors
+            .source_mode(&spec, schema)
+            .map_err(|e| e.context(format!("table {}", scan.table.identifier)))?;
+        let key = scan_key(&spec);
+        let name = format!("Source: {}", scan.table.identifier);
+        let node = self.add(&name, OpSpec::Source(spec), vec![], schema.clone(), mode);
+        let unique = key.clone().into_iter().collect();
+        let built = Built { node, props: Props { unique, window: None } };
+        // An upsert source (no -U) under a consumer that needs them is normalised by its key.
+        let upsert = !mode.is_insert_only() && !mode.update_before;
+        match key {
+            Some(keys) if upsert => Ok(self.normalize(built, keys, ub)),
+            None if upsert => Err(Error::validation(format!(
+                "table {} produces updates by key, but no PRIMARY KEY is declared, or the query does not keep it",
+                scan.table.identifier
+            ))
+            .hint("declare PRIMARY KEY (...) NOT ENFORCED")),
+            _ => Ok(built),
+        }
+    }
+
+    fn normalize(&mut self, input: Built, keys: Vec<usize>, ub: bool) -> Built {
+        let schema = self.schema(&input).clone();
+        let op = OpSpec::ChangelogNormalize { keys: keys.clone(), update_before: ub };
+        let mode = if ub { ChangelogMode::ALL } else { ChangelogMode::UPSERT };
+        let edge = vec![(input.node, Distribution::Hash(keys))];
+        let node = self.add("ChangelogNormalize", op, edge, schema, mode);
+        Built { node, props: input.props }
+    }
+
+    fn build_project(
+        &mut self,
+        input: &Rel,
+        exprs: &[Expr],
+        rel: &Rel,
+        ub: bool,
+    ) -> Result<Built> {
+        // A filter below a projection runs in the same Calc, and a Top-N whose
+        // rank nobody reads need not produce it.
+        if let RelOp::Filter { input: below, predicate } = &input.op {
+            let uses_last = uses_column(exprs, input.schema.len().wrapping_sub(1));
+            if self.is_rank(below, predicate) {
+                let built = self.build_filter(below, predicate, ub, uses_last)?;
+                return Ok(self.calc(built, None, exprs.to_vec(), rel.schema.clone()));
+            }
+            let built = self.build(below, true)?;
+            let filter = Some(predicate.clone());
+            return Ok(self.calc(built, filter, exprs.to_vec(), rel.schema.clone()));
+        }
+        let built = self.build(input, ub)?;
+        Ok(self.calc(built, None, exprs.to_vec(), rel.schema.clone()))
+    }
+
+    fn build_filter(
+        &mut self,
+        input: &Rel,
+        predicate: &Expr,
+        ub: bool,
+        rank_used: bool,
+    ) -> Result<Built> {
+        if let Some(built) = self.try_rank(input, predicate, ub, rank_used)? {
+            return Ok(built);
+        }
+        // Above updates a filter needs -U: a row may leave the result by an update.
+        let built = self.build(input, true)?;
+        Ok(self.filter(built, predicate.clone()))
+    }
+
+    fn build_union(&mut self, inputs: &[Rel], rel: &Rel, ub: bool) -> Result<Built> {
+        let mut edges = Vec::with_capacity(inputs.len());
+        let mut mode = ChangelogMode::INSERT_ONLY;
+        for i in inputs {
+            let built = self.build(i, ub)?;
+            let m = self.mode(&built);
+            mode = ChangelogMode {
+                update_before: mode.update_before || m.update_before,
+                update_after: mode.update_after || m.update_after,
+                delete: mode.delete || m.delete,
+            };
+            edges.push((built.node, Distribution::Forward));
+        }
+        let node = self.add("Union", OpSpec::Union, edges, rel.schema.clone(), mode);
+        Ok(Built { node, props: Props::default() })
+    }
+}
+
+/// The primary key of a scanned table in terms of the scan's columns, if all of it is read.
+fn scan_key(spec: &SourceSpec) -> Option<Vec<usize>> {
+    use weir_spec::ReadColumn;
+    if spec.table.primary_key.is_empty() {
+        return None;
+    }
+    spec.table
+        .primary_key
+        .iter()
+        .map(|&k| {
+            spec.columns
+                .iter()
+                .position(|c| matches!(c, ReadColumn::Physical { path } if *path == [k]))
+        })
+        .collect()
+}
+
+fn uses_column(exprs: &[Expr], column: usize) -> bool {
+    let mut used = Vec::new();
+    exprs.iter().for_each(|e| e.collect_columns(&mut used));
+    used.contains(&column)
+}
+
+/// One column reference per field.
+fn identity(schema: &Schema) -> Vec<Expr> {
+    schema.fields.iter().enumerate().map(|(i, f)| Expr::column(i, f.ty.clone())).collect()
+}
+
+/// Keys in terms of other positions; keys with a vanished column are gone.
+fn map_keys(keys: &[Vec<usize>], places: &[Option<usize>]) -> Vec<Vec<usize>> {
+    keys.iter()
+        .filter_map(|k| k.iter().map(|&c| places[c]).collect::<Option<Vec<_>>>())
+        .collect()
+}
+
+fn map_window(w: WindowColumns, places: &[Option<usize>]) -> Option<WindowColumns> {
+    Some(WindowColumns {
+        start: places[w.start]?,
+        end: places[w.end]?,
+        time: w.time.and_then(|t| places[t]),
+        event_time: w.event_time,
+    })
+}
+
+/// Whether a column is a time attribute.
+fn is_time_attribute(schema: &Schema, column: usize) -> bool {
+    schema.fields[column].ty.time_attribute() != TimeAttribute::None
+}
+
+fn hash_or_single(keys: &[usize]) -> Distribution {
+    if keys.is_empty() { Distribution::Single } else { Distribution::Hash(keys.to_vec()) }
+}

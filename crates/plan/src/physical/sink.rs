@@ -1,0 +1,112 @@
+//! The roots of a job: table sinks and the client.
+
+use weir_core::{Error, Result};
+use weir_spec::{ChangelogMode, Distribution, OpSpec, SinkSpec};
+use weir_sql::rel::Rel;
+
+use super::{Built, Planner, hash_or_single};
+use crate::optimize::optimize;
+
+/// One INSERT: the query, already cast to the sink's columns, and the sink.
+#[derive(Debug, Clone)]
+pub struct SinkRequest {
+    /// Rows to write.
+    pub rel: Rel,
+    /// Where to.
+    pub sink: SinkSpec,
+    /// ON CONFLICT DO .. was given, so that differing keys are accepted.
+    pub on_conflict: bool,
+}
+
+impl Planner<'_> {
+    /// Adds a query whose rows go to the client. Returns the root node.
+    pub fn add_query(&mut self, rel: Rel) -> Result<usize> {
+        let rel = optimize(rel);
+        let built = self.build(&rel, true)?;
+        let mode = self.mode(&built);
+        let edge = vec![(built.node, Distribution::Single)];
+        Ok(self.add("Collect", OpSpec::Collect, edge, rel.schema, mode))
+    }
+
+    /// Adds an INSERT. Returns the root node.
+    pub fn add_sink(&mut self, request: SinkRequest) -> Result<usize> {
+        let SinkRequest { rel, sink, on_conflict } = request;
+        let rel = optimize(rel);
+        let accepted = self.connectors.sink_mode(&sink, &rel.schema)?;
+        let partitions = self.connectors.sink_partitions(&sink, &rel.schema)?;
+        let built = self.build(&rel, accepted.update_before)?;
+        let mut mode = self.mode(&built);
+        let built = if mode.update_before && !accepted.update_before && accepted.update_after {
+            self.check_keys(&built, &sink, on_conflict)?;
+            mode.update_before = false;
+            let schema = rel.schema.clone();
+            let edge = vec![(built.node, Distribution::Forward)];
+            let node = self.add("DropUpdateBefore", OpSpec::DropUpdateBefore, edge, schema, mode);
+            Built { node, props: built.props }
+        } else {
+            if mode.update_after && !accepted.update_before {
+                self.check_keys(&built, &sink, on_conflict)?;
+            }
+            built
+        };
+        self.check_mode(mode, accepted, &built, &sink)?;
+        let distribution = if partitions {
+            Distribution::SinkBucket
+        } else if !mode.is_insert_only() && !sink.table.primary_key.is_empty() {
+            hash_or_single(&sink.table.primary_key)
+        } else {
+            Distribution::Forward
+        };
+        let name = format!("Sink: {}", sink.table.identifier);
+        let edge = vec![(built.node, distribution)];
+        Ok(self.add(&name, OpSpec::Sink(sink), edge, rel.schema, mode))
+    }
+
+    /// Updates may only reach an upsert sink when they identify rows by its primary key.
+    fn check_keys(&self, built: &Built, sink: &SinkSpec, on_conflict: bool) -> Result<()> {
+        let key = &sink.table.primary_key;
+        let matches = built.props.unique.iter().any(|u| u.iter().all(|c| key.contains(c)));
+        if matches || key.is_empty() {
+            return Ok(());
+        }
+        if on_conflict {
+            return Err(Error::unsupported(format!(
+                "ON CONFLICT on table {}, whose primary key differs from the query's upsert key",
+                sink.table.identifier
+            )));
+        }
+        let schema = self.schema(built);
+        let names = |k: &[usize]| {
+            k.iter().map(|&c| schema.fields[c].name.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        let upsert = built.props.unique.first().map_or("none".to_owned(), |u| names(u));
+        Err(Error::validation(format!(
+            "the query updates table {} by upsert key [{upsert}], which differs from its primary key [{}]",
+            sink.table.identifier,
+            names(key)
+        ))
+        .hint("make the primary key the columns that the query groups or ranks by, or say how to resolve conflicts: INSERT INTO ... ON CONFLICT DO DEDUPLICATE"))
+    }
+
+    fn check_mode(
+        &self,
+        mode: ChangelogMode,
+        accepted: ChangelogMode,
+        built: &Built,
+        sink: &SinkSpec,
+    ) -> Result<()> {
+        let what = if mode.update_after && !accepted.update_after {
+            "update"
+        } else if mode.delete && !accepted.delete {
+            "delete"
+        } else {
+            return Ok(());
+        };
+        let producer = &self.nodes[built.node].name;
+        Err(Error::validation(format!(
+            "Table sink '{}' doesn't support consuming {what} changes which is produced by node {producer}",
+            sink.table.identifier
+        ))
+        .hint("write to a table with a PRIMARY KEY in an upsert store (paimon, upsert-kafka), or run in batch mode"))
+    }
+}
