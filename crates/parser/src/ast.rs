@@ -5,12 +5,14 @@
 //! (`!=` and `<>`, `INTEGER` and `INT`, redundant parentheses), so that
 //! printing and parsing again gives an equal tree.
 
+mod call;
 mod ddl;
 mod expr;
 mod query;
 mod statement;
 mod types;
 
+pub use call::*;
 pub use ddl::*;
 pub use expr::*;
 pub use query::*;
@@ -34,11 +36,7 @@ pub struct Ident {
 impl Ident {
     /// An unquoted identifier without a place in a source text.
     pub fn new(value: impl Into<String>) -> Self {
-        Ident {
-            value: value.into(),
-            quoted: Quoted(false),
-            span: Span::default(),
-        }
+        Ident { value: value.into(), quoted: Quoted(false), span: Span::default() }
     }
 
     /// True when the source wrote the name in backticks.
@@ -131,10 +129,7 @@ pub struct StringLit {
 impl StringLit {
     /// A string without a place in a source text.
     pub fn new(value: impl Into<String>) -> Self {
-        StringLit {
-            value: value.into(),
-            span: Span::default(),
-        }
+        StringLit { value: value.into(), span: Span::default() }
     }
 }
 

@@ -3,4 +3,17 @@
 //! The crate knows syntax only: it resolves no names and knows no catalog.
 
 pub mod ast;
+pub mod error;
+pub mod keywords;
+pub mod lexer;
+mod literal;
+pub mod parser;
+mod precedence;
 pub mod span;
+
+pub use error::ParseError;
+pub use parser::{
+    Extension, ParsedStatement, Script, parse_data_type, parse_expr, parse_query, parse_script,
+    parse_statement,
+};
+pub use span::{LineColumn, LineIndex, Span};

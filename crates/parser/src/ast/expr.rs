@@ -1,550 +1,543 @@
 //! Expressions.
 
-use super::{DataType, Ident, IntervalQualifier, ObjectName, OrderByItem, Query, TimeUnit};
+use super::{
+    ArgValue, DataType, FunctionArg, FunctionCall, Ident, IntervalQualifier, JsonEntry,
+    JsonExistsOnError, JsonKind, JsonOnNull, JsonQueryBehavior, JsonValueBehavior, JsonWrapper,
+    Literal, ObjectName, OrderByExpr, Query, TimeUnit, WindowRef,
+};
 use crate::span::Span;
 
-/// An expression and its place.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// An expression and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Expr {
+    /// What it is.
     pub kind: ExprKind,
+    /// Where it stands.
     pub span: Span,
 }
 
 impl Expr {
-    /// An expression that does not come from a text.
-    pub fn new(kind: ExprKind) -> Self {
-        Self {
-            kind,
-            span: Span::default(),
-        }
+    /// An expression at a place.
+    pub fn new(kind: ExprKind, span: Span) -> Self {
+        Expr { kind, span }
     }
 
-    /// The same expression at `span`.
-    pub fn at(kind: ExprKind, span: Span) -> Self {
-        Self { kind, span }
+    /// The expression as an unnamed argument of a call.
+    pub fn into_arg(self) -> FunctionArg {
+        FunctionArg { name: None, span: self.span, value: ArgValue::Expr(self) }
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// The kinds of expression. Parentheses leave no node: the shape of the tree
+/// says it all, and the printer puts back those that are needed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ExprKind {
-    /// `a`, `t.a`, `db.t.a`, `t.a.b`: which parts are a table and which are fields, the binder decides.
-    Column(ObjectName),
+    /// `a`, `t.a`, `t.a.b`: a column, a field path, or a table alias used as
+    /// a row. One node whatever the number of parts; the binder decides where
+    /// the table ends and the fields begin.
+    Identifier(ObjectName),
+    /// A literal.
     Literal(Literal),
-    Unary {
-        op: UnaryOp,
-        expr: Box<Expr>,
-    },
-    Binary {
-        left: Box<Expr>,
-        op: BinaryOp,
-        right: Box<Expr>,
-    },
-    /// `expr IS [NOT] NULL | TRUE | FALSE | UNKNOWN | JSON ..`.
-    Is {
-        expr: Box<Expr>,
-        negated: bool,
-        test: IsTest,
-    },
-    Between {
-        expr: Box<Expr>,
-        negated: bool,
-        symmetric: bool,
-        low: Box<Expr>,
-        high: Box<Expr>,
-    },
-    Like {
-        expr: Box<Expr>,
-        negated: bool,
-        kind: LikeKind,
-        pattern: Box<Expr>,
-        escape: Option<Box<Expr>>,
-    },
-    InList {
-        expr: Box<Expr>,
-        negated: bool,
-        list: Vec<Expr>,
-    },
-    InSubquery {
-        expr: Box<Expr>,
-        negated: bool,
-        query: Box<Query>,
-    },
-    Exists(Box<Query>),
-    /// `expr = ANY (..)`.
-    Quantified {
-        left: Box<Expr>,
-        op: BinaryOp,
-        quantifier: Quantifier,
-        right: QuantifiedSet,
-    },
-    Case {
-        operand: Option<Box<Expr>>,
-        branches: Vec<CaseBranch>,
-        otherwise: Option<Box<Expr>>,
-    },
-    /// CAST and, when `safe`, TRY_CAST.
-    Cast {
-        expr: Box<Expr>,
-        to: DataType,
-        safe: bool,
-    },
-    Function(Box<FunctionCall>),
-    Extract {
-        unit: TimeUnit,
-        expr: Box<Expr>,
-    },
-    /// `POSITION(needle IN haystack [FROM start])`.
-    Position {
-        needle: Box<Expr>,
-        haystack: Box<Expr>,
-        from: Option<Box<Expr>>,
-    },
-    /// `SUBSTRING(expr FROM start [FOR length])`; the comma form is a [`FunctionCall`].
-    Substring {
-        expr: Box<Expr>,
-        from: Box<Expr>,
-        length: Option<Box<Expr>>,
-    },
-    /// `TRIM([side] [what FROM] expr)`; plain `TRIM(expr)` has side BOTH and no `what`.
-    Trim {
-        side: TrimSide,
-        what: Option<Box<Expr>>,
-        expr: Box<Expr>,
-    },
-    /// `OVERLAY(expr PLACING with FROM start [FOR length])`; the comma form is a [`FunctionCall`].
-    Overlay {
-        expr: Box<Expr>,
-        placing: Box<Expr>,
-        from: Box<Expr>,
-        length: Option<Box<Expr>>,
-    },
-    /// `FLOOR(expr TO unit)`.
-    FloorTo {
-        expr: Box<Expr>,
-        unit: TimeUnit,
-    },
-    /// `CEIL(expr TO unit)`, also written CEILING.
-    CeilTo {
-        expr: Box<Expr>,
-        unit: TimeUnit,
-    },
-    /// `TIMESTAMPADD(unit, count, expr)`.
-    TimestampAdd {
-        unit: TimeUnit,
-        count: Box<Expr>,
-        expr: Box<Expr>,
-    },
-    /// `TIMESTAMPDIFF(unit, from, to)`.
-    TimestampDiff {
-        unit: TimeUnit,
-        from: Box<Expr>,
-        to: Box<Expr>,
-    },
-    Json(Box<JsonExpr>),
-    /// `ROW(..)` and, when not `explicit`, `(a, b, ..)` of two or more.
-    Row {
-        items: Vec<Expr>,
-        explicit: bool,
-    },
-    Array(Vec<Expr>),
-    ArrayQuery(Box<Query>),
-    Map(Vec<(Expr, Expr)>),
-    MapQuery(Box<Query>),
-    Multiset(Vec<Expr>),
-    MultisetQuery(Box<Query>),
-    /// `expr[index]`.
-    Subscript {
-        expr: Box<Expr>,
-        index: Box<Expr>,
-    },
-    /// `expr.field` where `expr` is not a plain name.
-    Field {
-        expr: Box<Expr>,
-        field: Ident,
-    },
-    /// `expr:path[0]:x`, access into a VARIANT (extension).
-    VariantPath {
-        expr: Box<Expr>,
-        path: Vec<VariantStep>,
-    },
-    Subquery(Box<Query>),
-    /// `expr AT TIME ZONE zone`.
-    AtTimeZone {
-        expr: Box<Expr>,
-        zone: Box<Expr>,
-    },
-    /// `DESCRIPTOR(a, b)`.
-    Descriptor(Vec<Ident>),
-    /// RUNNING or FINAL before an expression of MEASURES.
-    MatchSemantics {
-        is_final: bool,
-        expr: Box<Expr>,
-    },
-    /// The word DEFAULT as an argument.
-    Default,
-    /// `?`, numbered from 0.
-    Parameter(u32),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Literal {
-    Null,
-    Bool(bool),
-    /// Digits as written: `12`, `1.50`, `.5`, `1e-3`. Never signed.
-    Number(String),
-    String(String),
-    /// `x'..'`.
-    Binary(Vec<u8>),
-    Date(String),
-    Time(String),
-    Timestamp(String),
-    /// `TIMESTAMP WITH LOCAL TIME ZONE '..'`.
-    TimestampLtz(String),
-    /// `INTERVAL [-] '..' unit [TO unit]`.
-    Interval {
+    /// `INTERVAL expr unit` where the amount is no quoted literal.
+    IntervalExpr {
+        /// A minus sign stood before the amount.
         negative: bool,
-        value: String,
+        /// The amount.
+        value: Box<Expr>,
+        /// The units.
         qualifier: IntervalQualifier,
     },
+    /// `-a`, `+a`, `NOT a`
+    Unary {
+        /// Which operator.
+        op: UnaryOp,
+        /// Its operand.
+        expr: Box<Expr>,
+    },
+    /// `a op b`
+    Binary {
+        /// Left operand.
+        left: Box<Expr>,
+        /// Which operator.
+        op: BinaryOp,
+        /// Right operand.
+        right: Box<Expr>,
+    },
+    /// `a IS [NOT] NULL` and its kin
+    Is {
+        /// What is tested.
+        expr: Box<Expr>,
+        /// For what.
+        test: IsTest,
+        /// `IS NOT`
+        negated: bool,
+    },
+    /// `a [NOT] BETWEEN [SYMMETRIC] low AND high`
+    Between {
+        /// What is tested.
+        expr: Box<Expr>,
+        /// `NOT BETWEEN`
+        negated: bool,
+        /// `SYMMETRIC`
+        symmetric: bool,
+        /// Lower bound.
+        low: Box<Expr>,
+        /// Upper bound.
+        high: Box<Expr>,
+    },
+    /// `a [NOT] LIKE b [ESCAPE c]`, also ILIKE, RLIKE and SIMILAR TO
+    Like {
+        /// What is tested.
+        expr: Box<Expr>,
+        /// Which operator.
+        kind: LikeKind,
+        /// `NOT LIKE`
+        negated: bool,
+        /// The pattern.
+        pattern: Box<Expr>,
+        /// The escape character.
+        escape: Option<Box<Expr>>,
+    },
+    /// `a [NOT] IN (b, c)`
+    InList {
+        /// What is tested.
+        expr: Box<Expr>,
+        /// `NOT IN`
+        negated: bool,
+        /// The values.
+        list: Vec<Expr>,
+    },
+    /// `a [NOT] IN (SELECT ..)`
+    InSubquery {
+        /// What is tested.
+        expr: Box<Expr>,
+        /// `NOT IN`
+        negated: bool,
+        /// The query.
+        query: Box<Query>,
+    },
+    /// `EXISTS (SELECT ..)`
+    Exists(Box<Query>),
+    /// `UNIQUE (SELECT ..)`
+    Unique(Box<Query>),
+    /// `(SELECT ..)` as a value
+    Subquery(Box<Query>),
+    /// `a > ALL (SELECT ..)`, `a = ANY (1, 2)`
+    Quantified {
+        /// Left operand.
+        left: Box<Expr>,
+        /// A comparison.
+        op: BinaryOp,
+        /// ANY, SOME or ALL.
+        quantifier: Quantifier,
+        /// What it ranges over.
+        source: QuantifiedSource,
+    },
+    /// `CASE [a] WHEN b THEN c [ELSE d] END`
+    Case {
+        /// The operand of a simple CASE.
+        operand: Option<Box<Expr>>,
+        /// The WHEN branches, at least one.
+        branches: Vec<CaseBranch>,
+        /// The ELSE branch.
+        else_result: Option<Box<Expr>>,
+    },
+    /// `CAST(a AS t [FORMAT 'f'])`, `TRY_CAST(..)`
+    Cast {
+        /// `TRY_CAST`
+        try_cast: bool,
+        /// What is cast.
+        expr: Box<Expr>,
+        /// To which type.
+        data_type: DataType,
+        /// The text after FORMAT.
+        format: Option<String>,
+    },
+    /// A call of a function with ordinary call syntax. Also `CURRENT_DATE`
+    /// and its kin, see [`FunctionCall::parens`].
+    Function(Box<FunctionCall>),
+    /// `EXTRACT(unit FROM a)`
+    Extract {
+        /// Which field.
+        unit: TimeUnit,
+        /// Of what.
+        expr: Box<Expr>,
+    },
+    /// `POSITION(needle IN haystack [FROM start])`
+    Position {
+        /// What is sought.
+        needle: Box<Expr>,
+        /// Where.
+        haystack: Box<Expr>,
+        /// From which character.
+        from: Option<Box<Expr>>,
+    },
+    /// `SUBSTRING(a FROM b [FOR c])`, also written `SUBSTRING(a, b[, c])`
+    Substring {
+        /// The text.
+        expr: Box<Expr>,
+        /// First character.
+        from: Box<Expr>,
+        /// Number of characters.
+        len: Option<Box<Expr>>,
+    },
+    /// `TRIM([BOTH | LEADING | TRAILING] [chars] [FROM] a)`
+    Trim {
+        /// Which side; absent means both.
+        side: Option<TrimSide>,
+        /// What is taken off; absent means blanks.
+        chars: Option<Box<Expr>>,
+        /// The text.
+        expr: Box<Expr>,
+    },
+    /// `OVERLAY(a PLACING b FROM c [FOR d])`, also written with commas
+    Overlay {
+        /// The text.
+        expr: Box<Expr>,
+        /// What is put in.
+        placing: Box<Expr>,
+        /// First character replaced.
+        from: Box<Expr>,
+        /// Number of characters replaced.
+        len: Option<Box<Expr>>,
+    },
+    /// `FLOOR(a TO unit)`, `CEIL(a TO unit)`; without a unit an ordinary call
+    RoundTo {
+        /// CEIL, else FLOOR.
+        ceil: bool,
+        /// What is rounded.
+        expr: Box<Expr>,
+        /// To which unit.
+        unit: TimeUnit,
+    },
+    /// `TIMESTAMPADD(unit, count, timestamp)`
+    TimestampAdd {
+        /// The unit counted in.
+        unit: TimeUnit,
+        /// How many.
+        count: Box<Expr>,
+        /// Added to what.
+        expr: Box<Expr>,
+    },
+    /// `TIMESTAMPDIFF(unit, from, to)`
+    TimestampDiff {
+        /// The unit counted in.
+        unit: TimeUnit,
+        /// The earlier time.
+        from: Box<Expr>,
+        /// The later time.
+        to: Box<Expr>,
+    },
+    /// `a IS [NOT] JSON [VALUE | ARRAY | OBJECT | SCALAR]`
+    IsJson {
+        /// What is tested.
+        expr: Box<Expr>,
+        /// For which kind of JSON.
+        kind: JsonKind,
+        /// `IS NOT`
+        negated: bool,
+    },
+    /// `JSON_EXISTS(a, path [.. ON ERROR])`
+    JsonExists {
+        /// The JSON text.
+        input: Box<Expr>,
+        /// The path.
+        path: Box<Expr>,
+        /// What an error gives.
+        on_error: Option<JsonExistsOnError>,
+    },
+    /// `JSON_VALUE(a, path [RETURNING t] [.. ON EMPTY] [.. ON ERROR])`
+    JsonValue {
+        /// The JSON text.
+        input: Box<Expr>,
+        /// The path.
+        path: Box<Expr>,
+        /// The result type.
+        returning: Option<DataType>,
+        /// What an empty result gives.
+        on_empty: Option<JsonValueBehavior>,
+        /// What an error gives.
+        on_error: Option<JsonValueBehavior>,
+    },
+    /// `JSON_QUERY(a, path [RETURNING t] [wrapper] [.. ON EMPTY] [.. ON ERROR])`
+    JsonQuery {
+        /// The JSON text.
+        input: Box<Expr>,
+        /// The path.
+        path: Box<Expr>,
+        /// The result type.
+        returning: Option<DataType>,
+        /// Whether results are wrapped in an array.
+        wrapper: Option<JsonWrapper>,
+        /// What an empty result gives.
+        on_empty: Option<JsonQueryBehavior>,
+        /// What an error gives.
+        on_error: Option<JsonQueryBehavior>,
+    },
+    /// `JSON_OBJECT(KEY k VALUE v, .. [NULL | ABSENT ON NULL])`
+    JsonObject {
+        /// The members.
+        entries: Vec<JsonEntry>,
+        /// What becomes of NULL values.
+        on_null: Option<JsonOnNull>,
+    },
+    /// `JSON_ARRAY(a, .. [NULL | ABSENT ON NULL])`
+    JsonArray {
+        /// The elements.
+        items: Vec<Expr>,
+        /// What becomes of NULL values.
+        on_null: Option<JsonOnNull>,
+    },
+    /// `JSON_OBJECTAGG(KEY k VALUE v [.. ON NULL]) [FILTER ..] [OVER ..]`
+    JsonObjectAgg {
+        /// Key and value.
+        entry: Box<JsonEntry>,
+        /// What becomes of NULL values.
+        on_null: Option<JsonOnNull>,
+        /// `FILTER (WHERE ..)`
+        filter: Option<Box<Expr>>,
+        /// `OVER ..`
+        over: Option<Box<WindowRef>>,
+    },
+    /// `JSON_ARRAYAGG(a [ORDER BY ..] [.. ON NULL]) [FILTER ..] [OVER ..]`
+    JsonArrayAgg {
+        /// The element.
+        item: Box<Expr>,
+        /// Order of the elements.
+        order_by: Vec<OrderByExpr>,
+        /// What becomes of NULL values.
+        on_null: Option<JsonOnNull>,
+        /// `FILTER (WHERE ..)`
+        filter: Option<Box<Expr>>,
+        /// `OVER ..`
+        over: Option<Box<WindowRef>>,
+    },
+    /// `ROW(a, b)`
+    Row(Vec<Expr>),
+    /// `(a, b)`, at least two elements
+    Tuple(Vec<Expr>),
+    /// `ARRAY[a, b]`
+    Array(Vec<Expr>),
+    /// `ARRAY(SELECT ..)`
+    ArrayQuery(Box<Query>),
+    /// `MAP[k, v, ..]`, keys and values alternating
+    Map(Vec<Expr>),
+    /// `MAP(SELECT ..)`
+    MapQuery(Box<Query>),
+    /// `MULTISET[a, b]`
+    Multiset(Vec<Expr>),
+    /// `MULTISET(SELECT ..)`
+    MultisetQuery(Box<Query>),
+    /// `PERIOD(a, b)`
+    Period {
+        /// Begin.
+        start: Box<Expr>,
+        /// End.
+        end: Box<Expr>,
+    },
+    /// `a[i]`
+    Subscript {
+        /// The array, map, row or variant.
+        expr: Box<Expr>,
+        /// Index or key.
+        index: Box<Expr>,
+    },
+    /// `expr.field` where `expr` is no plain name
+    FieldAccess {
+        /// The row.
+        expr: Box<Expr>,
+        /// The field.
+        field: Ident,
+    },
+    /// `col:path[0]:x`, an extension: path access into a VARIANT, indexes
+    /// counted from 0
+    VariantPath {
+        /// The variant.
+        expr: Box<Expr>,
+        /// The steps, the first always a field.
+        steps: Vec<VariantStep>,
+    },
+    /// `a AT TIME ZONE b`
+    AtTimeZone {
+        /// The timestamp.
+        expr: Box<Expr>,
+        /// The zone.
+        zone: Box<Expr>,
+    },
+    /// `RUNNING a`, `FINAL a` in MATCH_RECOGNIZE
+    MatchSemantics {
+        /// FINAL, else RUNNING.
+        is_final: bool,
+        /// The navigation or aggregate.
+        expr: Box<Expr>,
+    },
+    /// `DEFAULT` in VALUES and in arguments
+    Default,
+    /// `NEXT VALUE FOR seq`, `CURRENT VALUE FOR seq`; no Flink catalog has
+    /// sequences
+    SequenceValue {
+        /// NEXT, else CURRENT.
+        next: bool,
+        /// The sequence.
+        name: ObjectName,
+    },
+    /// `CURSOR(SELECT ..)`
+    Cursor(Box<Query>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A prefix operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UnaryOp {
+    /// `+`
     Plus,
+    /// `-`
     Minus,
+    /// `NOT`
     Not,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// An infix operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BinaryOp {
+    /// `OR`
     Or,
+    /// `AND`
     And,
+    /// `=`
     Eq,
-    /// `<>` or `!=`.
+    /// `<>`, also `!=`
     NotEq,
+    /// `<`
     Lt,
+    /// `<=`
     LtEq,
+    /// `>`
     Gt,
+    /// `>=`
     GtEq,
+    /// `IS DISTINCT FROM`
     IsDistinctFrom,
+    /// `IS NOT DISTINCT FROM`
     IsNotDistinctFrom,
+    /// `+`
     Plus,
+    /// `-`
     Minus,
+    /// `*`
     Multiply,
+    /// `/`
     Divide,
-    /// `%`.
+    /// `%`
     Modulo,
-    /// `||`.
+    /// `||`
     Concat,
+    /// `OVERLAPS`
     Overlaps,
+    /// `CONTAINS`
+    Contains,
+    /// `EQUALS`
+    Equals,
+    /// `PRECEDES`
+    Precedes,
+    /// `SUCCEEDS`
+    Succeeds,
+    /// `IMMEDIATELY PRECEDES`
+    ImmediatelyPrecedes,
+    /// `IMMEDIATELY SUCCEEDS`
+    ImmediatelySucceeds,
+    /// `MEMBER OF`
     MemberOf,
-    NotMemberOf,
+    /// `SUBMULTISET OF`
     SubmultisetOf,
-    NotSubmultisetOf,
+    /// `MULTISET UNION`
     MultisetUnion,
-    MultisetUnionAll,
+    /// `MULTISET UNION DISTINCT`
+    MultisetUnionDistinct,
+    /// `MULTISET INTERSECT`
     MultisetIntersect,
-    MultisetIntersectAll,
+    /// `MULTISET INTERSECT DISTINCT`
+    MultisetIntersectDistinct,
+    /// `MULTISET EXCEPT`
     MultisetExcept,
-    MultisetExceptAll,
+    /// `MULTISET EXCEPT DISTINCT`
+    MultisetExceptDistinct,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What `IS [NOT]` tests for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IsTest {
+    /// `NULL`
     Null,
+    /// `TRUE`
     True,
+    /// `FALSE`
     False,
+    /// `UNKNOWN`
     Unknown,
-    /// `IS JSON` and `IS JSON VALUE`.
-    JsonValue,
-    JsonObject,
-    JsonArray,
-    JsonScalar,
-    /// `IS A SET`.
+    /// `A SET`
     ASet,
-    /// `IS EMPTY`.
+    /// `EMPTY`
     Empty,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The pattern operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LikeKind {
+    /// `LIKE`
     Like,
-    /// Extension: Flink itself rejects it.
+    /// `ILIKE`; Flink refuses it after parsing
     ILike,
+    /// `RLIKE`; Flink refuses it after parsing
+    RLike,
+    /// `SIMILAR TO`
     SimilarTo,
-    /// Extension: regular expression match.
-    Rlike,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// ANY, SOME or ALL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quantifier {
+    /// `ANY`
     Any,
+    /// `SOME`
     Some,
+    /// `ALL`
     All,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum QuantifiedSet {
+/// What a quantified comparison ranges over.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum QuantifiedSource {
+    /// `(SELECT ..)`
     Query(Box<Query>),
+    /// `(a, b)`
     List(Vec<Expr>),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// `WHEN condition THEN result`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CaseBranch {
-    /// One value, or several in `CASE x WHEN 1, 2 THEN ..`; a condition in the searched form.
+    /// The conditions: one, or several with commas in a simple CASE.
     pub when: Vec<Expr>,
+    /// The result.
     pub then: Expr,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Which side TRIM works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TrimSide {
+    /// `BOTH`
     Both,
+    /// `LEADING`
     Leading,
+    /// `TRAILING`
     Trailing,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// A step of a [`ExprKind::VariantPath`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum VariantStep {
-    /// `:name` or `.name`.
+    /// `:name` or `.name`
     Field(Ident),
-    /// `[0]`, counted from 0 as the extension's origin does.
+    /// `[i]`, counted from 0, or `['key']`
     Index(Expr),
-}
-
-/// A call of a scalar, aggregate, window, table or process table function.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct FunctionCall {
-    pub name: ObjectName,
-    /// False for CURRENT_DATE and its like, written without parentheses.
-    pub parens: bool,
-    /// DISTINCT or ALL before the arguments.
-    pub quantifier: Option<SetQuantifier>,
-    pub args: Vec<FunctionArg>,
-    /// ORDER BY inside the parentheses.
-    pub order_by: Vec<OrderByItem>,
-    pub null_treatment: Option<NullTreatment>,
-    pub within_group: Vec<OrderByItem>,
-    /// FILTER (WHERE ..).
-    pub filter: Option<Expr>,
-    pub over: Option<Over>,
-    pub span: Span,
-}
-
-impl FunctionCall {
-    /// A plain call without clauses.
-    pub fn plain(name: ObjectName, args: Vec<Expr>) -> Self {
-        Self {
-            name,
-            parens: true,
-            quantifier: None,
-            args: args.into_iter().map(FunctionArg::positional).collect(),
-            order_by: Vec::new(),
-            null_treatment: None,
-            within_group: Vec::new(),
-            filter: None,
-            over: None,
-            span: Span::default(),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SetQuantifier {
-    All,
-    Distinct,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NullTreatment {
-    Ignore,
-    Respect,
-}
-
-/// An argument, `name => value` when named.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct FunctionArg {
-    pub name: Option<Ident>,
-    pub value: ArgValue,
-    pub span: Span,
-}
-
-impl FunctionArg {
-    /// An unnamed expression.
-    pub fn positional(expr: Expr) -> Self {
-        Self {
-            name: None,
-            span: expr.span,
-            value: ArgValue::Expr(expr),
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum ArgValue {
-    Expr(Expr),
-    /// `*` as in COUNT(*).
-    Star,
-    Table(TableArg),
-    /// `MODEL name`.
-    Model(ObjectName),
-}
-
-/// `TABLE t [PARTITION BY ..] [ORDER BY ..]` or `(query) PARTITION BY ..` as an argument.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TableArg {
-    pub source: TableArgSource,
-    pub partition_by: Vec<Expr>,
-    pub order_by: Vec<OrderByItem>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum TableArgSource {
-    Name(ObjectName),
-    /// `TABLE(f(..))` or a nested window function: `TABLE TUMBLE(..)`.
-    Function(Box<FunctionCall>),
-    Query(Box<Query>),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Over {
-    Name(Ident),
-    Spec(Box<WindowSpec>),
-}
-
-/// `[base] [PARTITION BY ..] [ORDER BY ..] [frame]`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct WindowSpec {
-    pub base: Option<Ident>,
-    pub partition_by: Vec<Expr>,
-    pub order_by: Vec<OrderByItem>,
-    pub frame: Option<WindowFrame>,
-    pub span: Span,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct WindowFrame {
-    pub unit: FrameUnit,
-    pub start: FrameBound,
-    /// Absent when BETWEEN was not written; then CURRENT ROW is meant.
-    pub end: Option<FrameBound>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FrameUnit {
-    Rows,
-    Range,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum FrameBound {
-    UnboundedPreceding,
-    Preceding(Box<Expr>),
-    CurrentRow,
-    Following(Box<Expr>),
-    UnboundedFollowing,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum JsonExpr {
-    Exists {
-        input: Expr,
-        path: Expr,
-        passing: Vec<JsonPassing>,
-        on_error: Option<JsonExistsError>,
-    },
-    Value {
-        input: Expr,
-        path: Expr,
-        passing: Vec<JsonPassing>,
-        returning: Option<DataType>,
-        on_empty: Option<JsonValueBehavior>,
-        on_error: Option<JsonValueBehavior>,
-    },
-    Query {
-        input: Expr,
-        path: Expr,
-        passing: Vec<JsonPassing>,
-        returning: Option<DataType>,
-        wrapper: Option<JsonWrapper>,
-        on_empty: Option<JsonQueryBehavior>,
-        on_error: Option<JsonQueryBehavior>,
-    },
-    Object {
-        entries: Vec<JsonEntry>,
-        on_null: Option<JsonOnNull>,
-    },
-    Array {
-        items: Vec<JsonItem>,
-        on_null: Option<JsonOnNull>,
-    },
-    ObjectAgg {
-        entry: JsonEntry,
-        on_null: Option<JsonOnNull>,
-        filter: Option<Expr>,
-        over: Option<Over>,
-    },
-    ArrayAgg {
-        item: JsonItem,
-        order_by: Vec<OrderByItem>,
-        on_null: Option<JsonOnNull>,
-        filter: Option<Expr>,
-        over: Option<Over>,
-    },
-}
-
-/// `PASSING expr AS name`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct JsonPassing {
-    pub value: Expr,
-    pub name: Ident,
-}
-
-/// A value of JSON_ARRAY, JSON_OBJECT and the aggregates.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct JsonItem {
-    pub value: Expr,
-    /// FORMAT JSON.
-    pub format_json: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct JsonEntry {
-    pub key: Expr,
-    pub value: JsonItem,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum JsonOnNull {
-    Null,
-    Absent,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum JsonExistsError {
-    True,
-    False,
-    Unknown,
-    Error,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum JsonValueBehavior {
-    Null,
-    Error,
-    Default(Box<Expr>),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum JsonQueryBehavior {
-    Null,
-    Error,
-    EmptyArray,
-    EmptyObject,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum JsonWrapper {
-    Without,
-    Conditional,
-    Unconditional,
 }

@@ -1,0 +1,379 @@
+//! Primaries with a syntax of their own: typed literals, CASE, CAST,
+//! constructors, and functions whose arguments are joined by words.
+
+use super::{PResult, Parser};
+use crate::ast::*;
+use crate::lexer::{Symbol, TokenKind};
+
+impl Parser<'_> {
+    /// Reads the special form that begins with `word` (upper case), or takes
+    /// nothing when the word begins none here.
+    pub(super) fn special(&mut self, word: &str) -> PResult<Option<ExprKind>> {
+        let call = self.symbol_at(1) == Some(Symbol::LParen);
+        if call && let Some(kind) = self.special_call(word)? {
+            return Ok(Some(kind));
+        }
+        let literal = match word {
+            "TRUE" => Literal::Boolean(true),
+            "FALSE" => Literal::Boolean(false),
+            "NULL" => Literal::Null,
+            "UNKNOWN" => Literal::Unknown,
+            "DEFAULT" => {
+                self.pos += 1;
+                return Ok(Some(ExprKind::Default));
+            }
+            _ => return self.special_words(word),
+        };
+        self.pos += 1;
+        Ok(Some(ExprKind::Literal(literal)))
+    }
+
+    fn special_words(&mut self, word: &str) -> PResult<Option<ExprKind>> {
+        let kind = match word {
+            "DATE" | "TIME" | "TIMESTAMP" if self.string_at(1) => self.typed_literal(word)?,
+            "INTERVAL" => self.interval_expr()?,
+            "CASE" => self.case()?,
+            "ARRAY" if self.symbol_at(1) == Some(Symbol::LBracket) => {
+                ExprKind::Array(self.bracket_list()?)
+            }
+            "MAP" if self.symbol_at(1) == Some(Symbol::LBracket) => self.map_literal()?,
+            "MULTISET" if self.symbol_at(1) == Some(Symbol::LBracket) => {
+                ExprKind::Multiset(self.bracket_list()?)
+            }
+            "NEXT" | "CURRENT" if self.kw_at(1, "VALUE") => self.sequence_value()?,
+            "RUNNING" | "FINAL" if self.semantics_follows() => self.match_semantics()?,
+            _ => return Ok(None),
+        };
+        Ok(Some(kind))
+    }
+
+    fn special_call(&mut self, word: &str) -> PResult<Option<ExprKind>> {
+        let kind = match word {
+            "EXISTS" => ExprKind::Exists(self.word_query()?),
+            "UNIQUE" => ExprKind::Unique(self.word_query()?),
+            "CURSOR" => ExprKind::Cursor(self.word_query()?),
+            "ARRAY" => ExprKind::ArrayQuery(self.word_query()?),
+            "MULTISET" => ExprKind::MultisetQuery(self.word_query()?),
+            "MAP" if self.query_starts_at(2) => ExprKind::MapQuery(self.word_query()?),
+            "CAST" => self.cast(false)?,
+            "TRY_CAST" => self.cast(true)?,
+            "ROW" => {
+                self.pos += 1;
+                ExprKind::Row(self.paren_list0(Self::expr)?)
+            }
+            "PERIOD" => self.period()?,
+            "EXTRACT" => self.extract()?,
+            "POSITION" => self.position()?,
+            "SUBSTRING" => self.substring()?,
+            "TRIM" => self.trim()?,
+            "OVERLAY" => self.overlay()?,
+            "FLOOR" => self.round_to(false)?,
+            "CEIL" | "CEILING" => self.round_to(true)?,
+            "TIMESTAMPADD" => self.timestamp_add()?,
+            "TIMESTAMPDIFF" => self.timestamp_diff()?,
+            _ => return self.json_call(word),
+        };
+        Ok(Some(kind))
+    }
+
+    /// `WORD (query)`.
+    fn word_query(&mut self) -> PResult<Box<Query>> {
+        self.pos += 1;
+        self.paren_query()
+    }
+
+    fn bracket_list(&mut self) -> PResult<Vec<Expr>> {
+        self.pos += 1;
+        self.expect(Symbol::LBracket)?;
+        if self.accept(Symbol::RBracket) {
+            return Ok(Vec::new());
+        }
+        let list = self.comma_list(Self::expr)?;
+        self.expect(Symbol::RBracket)?;
+        Ok(list)
+    }
+
+    fn map_literal(&mut self) -> PResult<ExprKind> {
+        let start = self.here();
+        let list = self.bracket_list()?;
+        if list.len() % 2 != 0 {
+            let span = self.span_from(start);
+            return self.fail(span, "MAP takes pairs of key and value: MAP['a', 1, 'b', 2]");
+        }
+        Ok(ExprKind::Map(list))
+    }
+
+    fn typed_literal(&mut self, word: &str) -> PResult<ExprKind> {
+        self.pos += 1;
+        let value = self.string()?.value;
+        Ok(ExprKind::Literal(match word {
+            "DATE" => Literal::Date(value),
+            "TIME" => Literal::Time(value),
+            _ => Literal::Timestamp(value),
+        }))
+    }
+
+    fn interval_expr(&mut self) -> PResult<ExprKind> {
+        let start = self.here();
+        self.pos += 1;
+        let negative = self.accept(Symbol::Minus);
+        if !negative {
+            self.accept(Symbol::Plus);
+        }
+        if self.string_at(0) {
+            let value = self.string()?.value;
+            let qualifier = self.interval_qualifier()?;
+            let span = self.span_from(start);
+            let interval = IntervalLit { negative, value, qualifier, span };
+            return Ok(ExprKind::Literal(Literal::Interval(interval)));
+        }
+        let value = Box::new(self.interval_amount()?);
+        let qualifier = self.interval_qualifier()?;
+        Ok(ExprKind::IntervalExpr { negative, value, qualifier })
+    }
+
+    /// The amount of an interval that is no string: a number, a name or a
+    /// parenthesised expression.
+    fn interval_amount(&mut self) -> PResult<Expr> {
+        let start = self.here();
+        match self.peek().kind {
+            TokenKind::Symbol(Symbol::LParen) => self.parens(Self::expr),
+            TokenKind::Number => {
+                let token = self.advance();
+                let number = Literal::Number(self.text(token).to_string());
+                Ok(Expr::new(ExprKind::Literal(number), token.span))
+            }
+            _ if self.ident_at(0) => {
+                let name = self.object_name()?;
+                Ok(Expr::new(ExprKind::Identifier(name), self.span_from(start)))
+            }
+            _ => self.unexpected_for("a string in single quotes"),
+        }
+    }
+
+    /// `INTERVAL '..' unit` where nothing else will do.
+    pub(super) fn interval_literal(&mut self) -> PResult<IntervalLit> {
+        let start = self.here();
+        if self.peek_kw("INTERVAL")
+            && let ExprKind::Literal(Literal::Interval(interval)) = self.interval_expr()?
+        {
+            return Ok(interval);
+        }
+        let span = self.span_from(start).to(self.peek().span);
+        self.fail(span, "unexpected value: this must be an interval such as INTERVAL '1' MINUTE")
+    }
+
+    fn case(&mut self) -> PResult<ExprKind> {
+        self.pos += 1;
+        let operand = match self.peek_kw("WHEN") {
+            true => None,
+            false => Some(self.boxed_expr()?),
+        };
+        let mut branches = Vec::new();
+        while self.accept_kw("WHEN") {
+            let when = match operand.is_some() {
+                true => self.comma_list(Self::expr)?,
+                false => vec![self.expr()?],
+            };
+            self.expect_kw("THEN")?;
+            branches.push(CaseBranch { when, then: self.expr()? });
+        }
+        if branches.is_empty() {
+            return self.unexpected();
+        }
+        let else_result = match self.accept_kw("ELSE") {
+            true => Some(self.boxed_expr()?),
+            false => None,
+        };
+        self.expect_kw("END")?;
+        Ok(ExprKind::Case { operand, branches, else_result })
+    }
+
+    fn cast(&mut self, try_cast: bool) -> PResult<ExprKind> {
+        self.pos += 1;
+        self.parens(|p| {
+            let expr = p.boxed_expr()?;
+            p.expect_kw("AS")?;
+            let data_type = p.data_type()?;
+            let format = match p.accept_kw("FORMAT") {
+                true => Some(p.string()?.value),
+                false => None,
+            };
+            Ok(ExprKind::Cast { try_cast, expr, data_type, format })
+        })
+    }
+
+    fn period(&mut self) -> PResult<ExprKind> {
+        self.pos += 1;
+        self.parens(|p| {
+            let start = p.boxed_expr()?;
+            p.expect(Symbol::Comma)?;
+            Ok(ExprKind::Period { start, end: p.boxed_expr()? })
+        })
+    }
+
+    fn extract(&mut self) -> PResult<ExprKind> {
+        self.pos += 1;
+        self.parens(|p| {
+            let unit = p.time_unit()?;
+            p.expect_kw("FROM")?;
+            Ok(ExprKind::Extract { unit, expr: p.boxed_expr()? })
+        })
+    }
+
+    fn position(&mut self) -> PResult<ExprKind> {
+        self.pos += 1;
+        self.parens(|p| {
+            let needle = Box::new(p.expr_above(crate::precedence::LIKE)?);
+            p.expect_kw("IN")?;
+            let haystack = p.boxed_expr()?;
+            let from = match p.accept_kw("FROM") {
+                true => Some(p.boxed_expr()?),
+                false => None,
+            };
+            Ok(ExprKind::Position { needle, haystack, from })
+        })
+    }
+
+    fn substring(&mut self) -> PResult<ExprKind> {
+        self.pos += 1;
+        self.parens(|p| {
+            let expr = p.boxed_expr()?;
+            let commas = p.accept(Symbol::Comma);
+            if !commas {
+                p.expect_kw("FROM")?;
+            }
+            let from = p.boxed_expr()?;
+            let more = match commas {
+                true => p.accept(Symbol::Comma),
+                false => p.accept_kw("FOR"),
+            };
+            let len = match more {
+                true => Some(p.boxed_expr()?),
+                false => None,
+            };
+            Ok(ExprKind::Substring { expr, from, len })
+        })
+    }
+
+    fn trim(&mut self) -> PResult<ExprKind> {
+        self.pos += 1;
+        self.parens(|p| {
+            let side = p.trim_side();
+            if side.is_some() && p.accept_kw("FROM") {
+                return Ok(ExprKind::Trim { side, chars: None, expr: p.boxed_expr()? });
+            }
+            let first = p.boxed_expr()?;
+            if p.accept_kw("FROM") {
+                let expr = p.boxed_expr()?;
+                return Ok(ExprKind::Trim { side, chars: Some(first), expr });
+            }
+            if side.is_some() {
+                return p.unexpected();
+            }
+            Ok(ExprKind::Trim { side, chars: None, expr: first })
+        })
+    }
+
+    fn trim_side(&mut self) -> Option<TrimSide> {
+        if self.accept_kw("BOTH") {
+            Some(TrimSide::Both)
+        } else if self.accept_kw("LEADING") {
+            Some(TrimSide::Leading)
+        } else if self.accept_kw("TRAILING") {
+            Some(TrimSide::Trailing)
+        } else {
+            None
+        }
+    }
+
+    fn overlay(&mut self) -> PResult<ExprKind> {
+        self.pos += 1;
+        self.parens(|p| {
+            let expr = p.boxed_expr()?;
+            let commas = p.accept(Symbol::Comma);
+            if !commas {
+                p.expect_kw("PLACING")?;
+            }
+            let placing = p.boxed_expr()?;
+            match commas {
+                true => p.expect(Symbol::Comma)?,
+                false => p.expect_kw("FROM")?,
+            }
+            let from = p.boxed_expr()?;
+            let more = match commas {
+                true => p.accept(Symbol::Comma),
+                false => p.accept_kw("FOR"),
+            };
+            let len = match more {
+                true => Some(p.boxed_expr()?),
+                false => None,
+            };
+            Ok(ExprKind::Overlay { expr, placing, from, len })
+        })
+    }
+
+    /// `FLOOR(a [TO unit])`, `CEIL(a [TO unit])`; also other arguments.
+    fn round_to(&mut self, ceil: bool) -> PResult<ExprKind> {
+        let name = self.any_word();
+        self.expect(Symbol::LParen)?;
+        let start = self.here();
+        if self.accept(Symbol::RParen) {
+            return self.fail(name.span, format!("{} takes an argument", name.value));
+        }
+        let expr = self.expr()?;
+        if self.accept_kw("TO") {
+            let unit = self.time_unit()?;
+            self.expect(Symbol::RParen)?;
+            return Ok(ExprKind::RoundTo { ceil, expr: Box::new(expr), unit });
+        }
+        let span = self.span_from(start);
+        let mut args = vec![FunctionArg { name: None, value: ArgValue::Expr(expr), span }];
+        while self.accept(Symbol::Comma) {
+            args.push(self.function_arg()?);
+        }
+        self.expect(Symbol::RParen)?;
+        let span = self.span_from(name.span.start);
+        Ok(ExprKind::Function(Box::new(FunctionCall::new(name.into(), args, span))))
+    }
+
+    fn timestamp_add(&mut self) -> PResult<ExprKind> {
+        self.pos += 1;
+        self.parens(|p| {
+            let unit = p.time_unit()?;
+            p.expect(Symbol::Comma)?;
+            let count = p.boxed_expr()?;
+            p.expect(Symbol::Comma)?;
+            Ok(ExprKind::TimestampAdd { unit, count, expr: p.boxed_expr()? })
+        })
+    }
+
+    fn timestamp_diff(&mut self) -> PResult<ExprKind> {
+        self.pos += 1;
+        self.parens(|p| {
+            let unit = p.time_unit()?;
+            p.expect(Symbol::Comma)?;
+            let from = p.boxed_expr()?;
+            p.expect(Symbol::Comma)?;
+            Ok(ExprKind::TimestampDiff { unit, from, to: p.boxed_expr()? })
+        })
+    }
+
+    fn sequence_value(&mut self) -> PResult<ExprKind> {
+        let next = self.peek_kw("NEXT");
+        self.pos += 2;
+        self.expect_kw("FOR")?;
+        Ok(ExprKind::SequenceValue { next, name: self.object_name()? })
+    }
+
+    fn semantics_follows(&self) -> bool {
+        self.symbol_at(2) == Some(Symbol::LParen) && !self.word_at(1).is_empty()
+    }
+
+    fn match_semantics(&mut self) -> PResult<ExprKind> {
+        let is_final = self.peek_kw("FINAL");
+        self.pos += 1;
+        let expr = Box::new(self.expr_above(crate::precedence::SIGN)?);
+        Ok(ExprKind::MatchSemantics { is_final, expr })
+    }
+}
