@@ -1,0 +1,1 @@
+//! Result types as Flink 2.3 reports them.
