@@ -9,6 +9,7 @@ pub mod lexer;
 mod literal;
 pub mod parser;
 mod precedence;
+pub mod printer;
 pub mod span;
 
 pub use error::ParseError;
@@ -16,4 +17,5 @@ pub use parser::{
     Extension, ParsedStatement, Script, parse_data_type, parse_expr, parse_query, parse_script,
     parse_statement,
 };
+pub use printer::{PrintOptions, print_data_type, print_expr, print_query, print_statement};
 pub use span::{LineColumn, LineIndex, Span};

@@ -293,6 +293,14 @@ impl<'a> Parser<'a> {
 
     // ---- lists ----------------------------------------------------------
 
+    /// Reads what stands in brackets, where a colon is again a path.
+    fn inside<T>(&mut self, body: impl FnOnce(&mut Self) -> PResult<T>) -> PResult<T> {
+        let outer = std::mem::replace(&mut self.colon_ends, false);
+        let value = body(self);
+        self.colon_ends = outer;
+        value
+    }
+
     fn comma_list<T>(&mut self, mut item: impl FnMut(&mut Self) -> PResult<T>) -> PResult<Vec<T>> {
         let mut list = vec![item(self)?];
         while self.accept(Symbol::Comma) {
@@ -304,7 +312,7 @@ impl<'a> Parser<'a> {
     /// `(item, ..)`, at least one.
     fn paren_list<T>(&mut self, item: impl FnMut(&mut Self) -> PResult<T>) -> PResult<Vec<T>> {
         self.expect(Symbol::LParen)?;
-        let list = self.comma_list(item)?;
+        let list = self.inside(|p| p.comma_list(item))?;
         self.expect(Symbol::RParen)?;
         Ok(list)
     }
@@ -320,7 +328,7 @@ impl<'a> Parser<'a> {
 
     fn parens<T>(&mut self, inside: impl FnOnce(&mut Self) -> PResult<T>) -> PResult<T> {
         self.expect(Symbol::LParen)?;
-        let value = inside(self)?;
+        let value = self.inside(inside)?;
         self.expect(Symbol::RParen)?;
         Ok(value)
     }
@@ -482,6 +490,9 @@ impl<'a> Parser<'a> {
                     "`{text}` is a reserved word; to use it as a name, quote it: `{text}`"
                 ));
             }
+        }
+        if matches!(token.kind, TokenKind::Symbol(Symbol::LBrace | Symbol::Dollar)) {
+            return Some("a template placeholder must be filled in before parsing".to_string());
         }
         let before = self.previous_word();
         if !before.is_empty()

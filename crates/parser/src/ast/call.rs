@@ -123,7 +123,7 @@ pub enum TableArgSource {
         /// Its hints.
         hints: Vec<Hint>,
     },
-    /// `TABLE (SELECT ..)`: an extension, Flink wants a view
+    /// `(SELECT ..) PARTITION BY ..`
     Query(Box<Query>),
     /// `TABLE f(..)`
     Function(Box<FunctionCall>),

@@ -167,7 +167,7 @@ impl Parser<'_> {
     fn in_list(&mut self) -> PResult<Vec<Expr>> {
         let start = self.here();
         self.expect(Symbol::LParen)?;
-        let inside = self.parenthesised(start)?;
+        let inside = self.inside(|p| p.parenthesised(start))?;
         Ok(match inside {
             Parenthesised::Query(q) => {
                 vec![Expr::new(ExprKind::Subquery(q), self.span_from(start))]
@@ -361,7 +361,7 @@ impl Parser<'_> {
     fn paren_expr(&mut self) -> PResult<Expr> {
         let start = self.here();
         self.expect(Symbol::LParen)?;
-        let inside = self.parenthesised(start)?;
+        let inside = self.inside(|p| p.parenthesised(start))?;
         let span = self.span_from(start);
         Ok(match inside {
             Parenthesised::Query(q) => Expr::new(ExprKind::Subquery(q), span),
@@ -427,7 +427,7 @@ impl Parser<'_> {
 
     fn index(&mut self) -> PResult<Expr> {
         self.expect(Symbol::LBracket)?;
-        let index = self.expr()?;
+        let index = self.inside(Self::expr)?;
         self.expect(Symbol::RBracket)?;
         Ok(index)
     }

@@ -11,10 +11,7 @@ impl Parser<'_> {
             let start = name.span().start;
             let mut call = FunctionCall::new(name, Vec::new(), Default::default());
             p.expect(Symbol::LParen)?;
-            let outer = std::mem::replace(&mut p.colon_ends, false);
-            let inside = p.call_inside(&mut call);
-            p.colon_ends = outer;
-            inside?;
+            p.inside(|p| p.call_inside(&mut call))?;
             p.call_clauses(&mut call)?;
             call.span = p.span_from(start);
             Ok(call)
@@ -152,16 +149,17 @@ impl Parser<'_> {
     fn table_arg(&mut self) -> PResult<TableArg> {
         let start = self.here();
         self.pos += 1;
-        let source = if self.peek_symbol(Symbol::LParen) {
-            let query = self.paren_query()?;
-            self.extension(query.span, "a query as table argument; Flink wants a view here");
-            TableArgSource::Query(query)
-        } else {
-            let name = self.object_name()?;
-            match self.peek_symbol(Symbol::LParen) {
-                true => TableArgSource::Function(Box::new(self.call_after_name(name)?)),
-                false => TableArgSource::Name { name, hints: self.hints()? },
-            }
+        if self.peek_symbol(Symbol::LParen) {
+            return self.fail_hint(
+                self.peek().span,
+                "unexpected subquery: a table argument is TABLE and a name",
+                "make the subquery a view: CREATE TEMPORARY VIEW v AS ..; then TABLE v",
+            );
+        }
+        let name = self.object_name()?;
+        let source = match self.peek_symbol(Symbol::LParen) {
+            true => TableArgSource::Function(Box::new(self.call_after_name(name)?)),
+            false => TableArgSource::Name { name, hints: self.hints()? },
         };
         self.table_arg_clauses(source, start)
     }

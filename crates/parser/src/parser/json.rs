@@ -184,10 +184,8 @@ impl Parser<'_> {
         if !self.accept(Symbol::Colon) {
             self.expect_kw("VALUE")?;
         }
-        let outer = std::mem::replace(&mut self.colon_ends, false);
-        let value = self.expr();
-        self.colon_ends = outer;
-        Ok(JsonEntry { key, value: value? })
+        let value = self.inside(Self::expr)?;
+        Ok(JsonEntry { key, value })
     }
 
     fn json_object(&mut self) -> PResult<ExprKind> {

@@ -3,6 +3,7 @@
 
 use super::{PResult, Parser};
 use crate::ast::*;
+use crate::keywords;
 use crate::lexer::{Symbol, TokenKind};
 
 impl Parser<'_> {
@@ -88,7 +89,7 @@ impl Parser<'_> {
         if self.accept(Symbol::RBracket) {
             return Ok(Vec::new());
         }
-        let list = self.comma_list(Self::expr)?;
+        let list = self.inside(|p| p.comma_list(Self::expr))?;
         self.expect(Symbol::RBracket)?;
         Ok(list)
     }
@@ -367,7 +368,8 @@ impl Parser<'_> {
     }
 
     fn semantics_follows(&self) -> bool {
-        self.symbol_at(2) == Some(Symbol::LParen) && !self.word_at(1).is_empty()
+        let function = self.ident_at(1) || keywords::is_function_word(self.word_at(1));
+        function && self.symbol_at(2) == Some(Symbol::LParen)
     }
 
     fn match_semantics(&mut self) -> PResult<ExprKind> {
