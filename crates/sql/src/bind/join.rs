@@ -1,0 +1,297 @@
+//! Joins: ON, USING, NATURAL, LATERAL, temporal joins.
+
+use weir_core::types::TimeAttribute;
+use weir_core::{Error, Field, Result, Schema};
+use weir_functions::Expr;
+use weir_parser::ast::{self, JoinConstraint, TableFactorKind};
+use weir_spec::JoinKind;
+
+use super::expr::{ExprBinder, Pending};
+use super::from::Bound;
+use super::scope::ScopeColumn;
+use super::subquery::{conjunction, decorrelate, join_condition};
+use super::{At, Binder, Scope, make_call};
+use crate::rel::{Rel, RelOp};
+
+/// What joins `left` and `right` have in common before the condition is known.
+fn join_kind(kind: ast::JoinKind) -> Result<JoinKind> {
+    Ok(match kind {
+        ast::JoinKind::Inner | ast::JoinKind::Cross | ast::JoinKind::CrossApply => JoinKind::Inner,
+        ast::JoinKind::Left | ast::JoinKind::OuterApply => JoinKind::Left,
+        ast::JoinKind::Right => JoinKind::Right,
+        ast::JoinKind::Full => JoinKind::Full,
+        ast::JoinKind::LeftSemi => JoinKind::Semi,
+        ast::JoinKind::LeftAnti => JoinKind::Anti,
+        ast::JoinKind::Asof | ast::JoinKind::LeftAsof => {
+            return Err(Error::unsupported("ASOF JOIN (Flink has no plan for it either)")
+                .hint("write FOR SYSTEM_TIME AS OF on a versioned table"));
+        }
+    })
+}
+
+/// Output columns of a join.
+fn join_schema(left: &Rel, right: &Rel, kind: JoinKind) -> Schema {
+    let side = |rel: &Rel, null: bool| {
+        rel.schema
+            .fields
+            .iter()
+            .map(|f| {
+                let ty = if null { f.ty.clone().null() } else { f.ty.clone() };
+                Field::new(f.name.clone(), ty)
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut fields = side(left, matches!(kind, JoinKind::Right | JoinKind::Full));
+    if !matches!(kind, JoinKind::Semi | JoinKind::Anti) {
+        fields.extend(side(right, matches!(kind, JoinKind::Left | JoinKind::Full)));
+    }
+    Schema::new(fields)
+}
+
+impl Binder<'_> {
+    /// Joins a table to what stands left of it.
+    pub(super) fn join_factor<'a>(
+        &self,
+        left: Bound<'a>,
+        right: &ast::TableFactor,
+        kind: ast::JoinKind,
+        natural: bool,
+        constraint: &JoinConstraint,
+        outer: Option<&'a Scope<'a>>,
+    ) -> Result<Bound<'a>> {
+        let kind = join_kind(kind)?;
+        match &right.kind {
+            TableFactorKind::Unnest { exprs, with_ordinality, .. } => {
+                if !matches!(kind, JoinKind::Inner | JoinKind::Left) || !is_trivial(constraint) {
+                    return Err(Error::unsupported(
+                        "UNNEST other than CROSS JOIN or LEFT JOIN .. ON TRUE",
+                    ))
+                    .at(right.span);
+                }
+                let outer_join = kind == JoinKind::Left;
+                self.unnest(left, exprs, *with_ordinality, right.alias.as_ref(), outer_join)
+            }
+            TableFactorKind::Table { name, hints, system_time: Some(time) } => {
+                match self.left_time(&left, time) {
+                    Some(time) => {
+                        self.temporal_join(left, right, name, hints, time, kind, constraint)
+                    }
+                    None => {
+                        let right = self.bind_factor(right, None, outer)?;
+                        self.join(left, right, kind, natural, constraint, vec![], outer)
+                    }
+                }
+            }
+            TableFactorKind::Derived { lateral: true, .. } => {
+                let (rel, scope) = self.bind_factor(right, Some(&left.1), outer)?;
+                let d = decorrelate(rel)?;
+                let width = left.0.schema.len();
+                let visible: Vec<usize> = (0..scope.columns.len()).collect();
+                let conditions = join_condition(d.conditions, width);
+                let hidden = d.rel.schema.len() > visible.len();
+                let (rel, scope) = self.join(
+                    left,
+                    (d.rel, scope),
+                    kind,
+                    false,
+                    constraint,
+                    conditions,
+                    outer,
+                )?;
+                if !hidden {
+                    return Ok((rel, scope));
+                }
+                let columns: Vec<usize> = (0..width + visible.len()).collect();
+                Ok((rel.select(&columns), scope))
+            }
+            _ => {
+                let right = self.bind_factor(right, None, outer)?;
+                self.join(left, right, kind, natural, constraint, vec![], outer)
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of a join clause")]
+    fn join<'a>(
+        &self,
+        left: Bound<'a>,
+        right: Bound<'a>,
+        kind: JoinKind,
+        natural: bool,
+        constraint: &JoinConstraint,
+        mut conditions: Vec<Expr>,
+        outer: Option<&'a Scope<'a>>,
+    ) -> Result<Bound<'a>> {
+        let (left, left_scope) = left;
+        let (right, right_scope) = right;
+        let using = match constraint {
+            JoinConstraint::Using(columns) => {
+                columns.iter().map(|c| c.value.clone()).collect::<Vec<_>>()
+            }
+            _ if natural => common_names(&left_scope, &right_scope),
+            _ => vec![],
+        };
+        for name in &using {
+            let l = unique_column(&left_scope, name)?;
+            let r = unique_column(&right_scope, name)?;
+            let l = Expr::column(l, left.schema.fields[l].ty.clone());
+            let r_ty = right.schema.fields[r].ty.clone();
+            let r = Expr::column(left.schema.len() + r, r_ty);
+            conditions.push(make_call("=", vec![l, r])?);
+        }
+        let mut scope = left_scope.join(right_scope);
+        scope.outer = outer;
+        if let JoinConstraint::On(e) = constraint {
+            let mut pending = Pending::default();
+            let on = ExprBinder::new(self, &scope, &mut pending).bind_condition(e)?;
+            if !pending.is_empty() {
+                return Err(Error::unsupported("a subquery or OVER in a join condition"))
+                    .at(e.span);
+            }
+            conditions.push(on);
+        }
+        let schema = join_schema(&left, &right, kind);
+        let left_width = left.schema.len();
+        scope.columns.truncate(schema.len());
+        let scope = scope.retyped(&schema);
+        let op = RelOp::Join {
+            left: Box::new(left),
+            right: Box::new(right),
+            kind,
+            condition: conjunction(conditions),
+        };
+        let joined = (Rel::new(op, schema), scope);
+        if using.is_empty() { Ok(joined) } else { merge_using(joined, &using, left_width, kind) }
+    }
+
+    /// The left time attribute that FOR SYSTEM_TIME AS OF names, if it names one.
+    fn left_time(&self, left: &Bound<'_>, time: &ast::Expr) -> Option<Expr> {
+        let mut pending = Pending::default();
+        let e = ExprBinder::new(self, &left.1, &mut pending).bind(time).ok()?;
+        (e.ty().time_attribute() != TimeAttribute::None).then_some(e)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of a join clause")]
+    fn temporal_join<'a>(
+        &self,
+        left: Bound<'a>,
+        factor: &ast::TableFactor,
+        name: &ast::ObjectName,
+        hints: &[ast::Hint],
+        time: Expr,
+        kind: JoinKind,
+        constraint: &JoinConstraint,
+    ) -> Result<Bound<'a>> {
+        if time.ty().time_attribute() == TimeAttribute::Proctime {
+            return Err(Error::unsupported("processing-time temporal (lookup) join"))
+                .at(factor.span);
+        }
+        let Expr::Column { index: left_time, .. } = time else {
+            return Err(Error::unsupported("processing-time temporal (lookup) join"))
+                .at(factor.span);
+        };
+        if !matches!(kind, JoinKind::Inner | JoinKind::Left) {
+            return Err(Error::validation("a temporal join is an inner or a left join"))
+                .at(factor.span);
+        }
+        let (right, alias) = self.bind_table(name, hints, None)?;
+        let relation = factor.alias.as_ref().map_or(alias.as_str(), |a| a.name.value.as_str());
+        let right_scope = Scope::from_schema(Some(relation), &right.schema);
+        let (left, left_scope) = left;
+        let scope = left_scope.join(right_scope);
+        let JoinConstraint::On(on) = constraint else {
+            return Err(Error::validation("a temporal join needs an ON condition")).at(factor.span);
+        };
+        let mut pending = Pending::default();
+        let condition = ExprBinder::new(self, &scope, &mut pending).bind_condition(on)?;
+        if !pending.is_empty() {
+            return Err(Error::unsupported("a subquery in a join condition")).at(on.span);
+        }
+        let schema = join_schema(&left, &right, kind);
+        let scope = scope.retyped(&schema);
+        let op = RelOp::TemporalJoin {
+            left: Box::new(left),
+            right: Box::new(right),
+            kind,
+            condition,
+            left_time,
+        };
+        Ok((Rel::new(op, schema), scope))
+    }
+}
+
+fn is_trivial(c: &JoinConstraint) -> bool {
+    match c {
+        JoinConstraint::None => true,
+        JoinConstraint::On(e) => {
+            matches!(e.kind, ast::ExprKind::Literal(ast::Literal::Boolean(true)))
+        }
+        _ => false,
+    }
+}
+
+fn common_names(left: &Scope<'_>, right: &Scope<'_>) -> Vec<String> {
+    let visible = |s: &Scope<'_>| -> Vec<String> {
+        s.columns.iter().filter(|c| !c.hidden).map(|c| c.name.clone()).collect()
+    };
+    let right = visible(right);
+    visible(left).into_iter().filter(|n| right.contains(n)).collect()
+}
+
+fn unique_column(scope: &Scope<'_>, name: &str) -> Result<usize> {
+    let found: Vec<usize> = scope
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| !c.hidden && c.name == name)
+        .map(|(i, _)| i)
+        .collect();
+    match found.as_slice() {
+        [one] => Ok(*one),
+        [] => Err(Error::validation(format!("Column '{name}' of USING not found on both sides"))),
+        _ => Err(Error::validation(format!("Column '{name}' of USING is ambiguous"))),
+    }
+}
+
+/// The columns of USING once, in front; both originals stay reachable by their tables' names.
+fn merge_using<'a>(
+    (rel, scope): Bound<'a>,
+    using: &[String],
+    left_width: usize,
+    kind: JoinKind,
+) -> Result<Bound<'a>> {
+    if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
+        return Ok((rel, scope));
+    }
+    let columns = rel.columns();
+    let (mut exprs, mut names) = (Vec::new(), Vec::new());
+    let mut merged = Vec::new();
+    for name in using {
+        let find = |range: std::ops::Range<usize>| {
+            range.into_iter().find(|&i| !scope.columns[i].hidden && scope.columns[i].name == *name)
+        };
+        let (Some(l), Some(r)) = (find(0..left_width), find(left_width..columns.len())) else {
+            return Err(Error::internal("a USING column vanished"));
+        };
+        let value = make_call("COALESCE", vec![columns[l].clone(), columns[r].clone()])?;
+        merged.push(ScopeColumn {
+            relation: None,
+            name: name.clone(),
+            ty: value.ty().clone(),
+            hidden: false,
+        });
+        exprs.push(value);
+        names.push(name.clone());
+    }
+    let originals = scope.columns.into_iter().zip(columns).map(|(mut c, e)| {
+        c.hidden = c.hidden || using.contains(&c.name);
+        (c, e)
+    });
+    let mut all = merged;
+    for (c, e) in originals {
+        names.push(c.name.clone());
+        exprs.push(e);
+        all.push(c);
+    }
+    Ok((rel.project(exprs, names), Scope { columns: all, outer: scope.outer }))
+}

@@ -1,0 +1,368 @@
+//! Runs a corpus of whole pipelines against the binary.
+//!
+//! A case is a folder with `case.sql` (`${CASE_DIR}` and `${OUT_DIR}` are filled
+//! in), its inputs, and `expected.csv` (with `expected_types.json`) or
+//! `expected_error.txt` with a `match:` line of alternatives. Rows compare as a
+//! multiset, in order where the script says `-- @ordered`. `pending.txt` beside
+//! the cases lists those that cannot pass yet, with the reason; a pending case
+//! that passes fails the run, so that the list stays honest.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::csv::{self, Row};
+use crate::tools;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// `corpus [-v] [--only TEXT] [DIR..]`
+pub fn run(args: &[String]) -> Result<()> {
+    let (mut verbose, mut only, mut dirs) = (false, String::new(), Vec::new());
+    let mut args = args.iter();
+    while let Some(a) = args.next() {
+        match a.as_str() {
+            "-v" => verbose = true,
+            "--only" => only = args.next().cloned().unwrap_or_default(),
+            dir => dirs.push(PathBuf::from(dir)),
+        }
+    }
+    if dirs.is_empty() {
+        dirs.push(tools::root().join("tests/sql"));
+    }
+    tools::cargo(&["build", "--package", "weir"], &[])?;
+    let (mut passed, mut failed, mut pending) = (0, 0, 0);
+    for dir in dirs {
+        let known = pending_list(&dir)?;
+        for case in cases(&dir, &only)? {
+            let name = case.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let verdict = run_case(&case);
+            match (verdict, known.get(&name)) {
+                (Ok(()), None) => passed += 1,
+                (Ok(()), Some(_)) => {
+                    failed += 1;
+                    println!("FAIL {name}: passes now, take it off pending.txt");
+                }
+                (Err(_), Some(_)) => pending += 1,
+                (Err(e), None) => {
+                    failed += 1;
+                    println!("FAIL {name}");
+                    if verbose || only.is_empty() {
+                        println!("     {e:#}");
+                    }
+                }
+            }
+        }
+    }
+    println!("corpus: {pending} pending");
+    println!("{passed} passed, {failed} failed");
+    if failed > 0 {
+        bail!("the corpus failed");
+    }
+    Ok(())
+}
+
+/// `name: reason` lines.
+fn pending_list(dir: &Path) -> Result<BTreeMap<String, String>> {
+    let file = dir.join("pending.txt");
+    if !file.exists() {
+        return Ok(BTreeMap::new());
+    }
+    Ok(fs::read_to_string(file)?
+        .lines()
+        .filter(|l| !l.starts_with('#') && !l.trim().is_empty())
+        .filter_map(|l| l.split_once(": ").map(|(n, r)| (n.to_owned(), r.to_owned())))
+        .collect())
+}
+
+fn cases(dir: &Path, only: &str) -> Result<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> = fs::read_dir(dir)
+        .with_context(|| format!("no corpus in {}", dir.display()))?
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| p.join("case.sql").exists() && p.to_string_lossy().contains(only))
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+/// A folder that goes away with its owner.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Result<Self> {
+        let dir = std::env::temp_dir().join(format!("weir-corpus-{}-{name}", std::process::id()));
+        fs::create_dir_all(&dir)?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn run_case(case: &Path) -> Result<()> {
+    let name = case.file_name().unwrap_or_default().to_string_lossy();
+    let scratch = Scratch::new(&name)?;
+    let (input, output) = (scratch.0.join("in"), scratch.0.join("out"));
+    fs::create_dir_all(&input)?;
+    fs::create_dir_all(&output)?;
+    copy_inputs(case, &input)?;
+    let text = fs::read_to_string(case.join("case.sql"))?;
+    let script = text
+        .replace("${CASE_DIR}", &input.to_string_lossy())
+        .replace("${OUT_DIR}", &output.to_string_lossy());
+    let path = scratch.0.join("case.sql");
+    fs::write(&path, script)?;
+    let (code, out, err) = execute(&path, &scratch.0)?;
+    let error_file = case.join("expected_error.txt");
+    if error_file.exists() {
+        return check_error(&fs::read_to_string(error_file)?, code, &err);
+    }
+    if code != Some(0) {
+        bail!("failed ({code:?}): {}", first_lines(&err));
+    }
+    let types: Vec<Vec<String>> = match fs::read_to_string(case.join("expected_types.json")) {
+        Ok(t) => serde_json::from_str(&t)?,
+        Err(_) => Vec::new(),
+    };
+    let expected = csv::blocks(&fs::read_to_string(case.join("expected.csv"))?);
+    compare(&expected, &csv::blocks(&out), &types, text.contains("@ordered"))
+}
+
+fn copy_inputs(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with("expected") {
+            continue;
+        }
+        let target = to.join(&name);
+        if entry.file_type()?.is_dir() {
+            fs::create_dir_all(&target)?;
+            copy_inputs(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs a script; (exit code, stdout, stderr). Output goes through files, so that nothing blocks.
+fn execute(script: &Path, scratch: &Path) -> Result<(Option<i32>, String, String)> {
+    let (out, err) = (scratch.join("stdout"), scratch.join("stderr"));
+    let mut child = Command::new(tools::weir())
+        .arg("run")
+        .arg(script)
+        .args(["--format", "csv", "-p", "1"])
+        .stdin(Stdio::null())
+        .stdout(fs::File::create(&out)?)
+        .stderr(fs::File::create(&err)?)
+        .spawn()
+        .context("cannot start weir")?;
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if start.elapsed() > TIMEOUT {
+            child.kill()?;
+            child.wait()?;
+            bail!("no end after {TIMEOUT:?}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let read = |p: &Path| fs::read(p).map(|b| String::from_utf8_lossy(&b).into_owned());
+    Ok((status.code(), read(&out)?, read(&err)?))
+}
+
+fn first_lines(text: &str) -> String {
+    text.lines().take(3).collect::<Vec<_>>().join(" | ")
+}
+
+/// The `match:` line is a small regular expression: alternatives of literal
+/// pieces with `.*`, optional groups `(a|b)`; compared without case.
+fn check_error(expected: &str, code: Option<i32>, err: &str) -> Result<()> {
+    let pattern = expected
+        .lines()
+        .find_map(|l| l.strip_prefix("match: "))
+        .context("expected_error.txt has no match: line")?;
+    if code == Some(0) {
+        bail!("expected an error ({pattern}), got success");
+    }
+    if !matches(pattern, err) {
+        bail!("the error does not match {pattern}: {}", first_lines(err));
+    }
+    Ok(())
+}
+
+/// Case-insensitive search of a pattern made of literals, `|`, `( )`, `?` after a group and `.*`.
+fn matches(pattern: &str, text: &str) -> bool {
+    let text = text.to_lowercase().replace('\n', " ");
+    expand(&pattern.to_lowercase()).iter().any(|alternative| {
+        let mut rest = text.as_str();
+        alternative.split(".*").all(|piece| match rest.find(piece) {
+            Some(at) => {
+                rest = &rest[at + piece.len()..];
+                true
+            }
+            None => false,
+        })
+    })
+}
+
+/// All literal sequences that a pattern stands for.
+fn expand(pattern: &str) -> Vec<String> {
+    split_top(pattern).into_iter().flat_map(expand_sequence).collect()
+}
+
+fn split_top(pattern: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut out) = (0, 0, Vec::new());
+    for (i, c) in pattern.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            '|' if depth == 0 => {
+                out.push(&pattern[start..i]);
+                start = i + 1;
+            }
+            _ => {}
+        }
+    }
+    out.push(&pattern[start..]);
+    out
+}
+
+fn expand_sequence(sequence: &str) -> Vec<String> {
+    let Some(open) = sequence.find('(') else { return vec![sequence.to_owned()] };
+    let mut depth = 0;
+    let close = sequence[open..].char_indices().find_map(|(i, c)| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        (depth == 0).then_some(open + i)
+    });
+    let Some(close) = close else { return vec![sequence.to_owned()] };
+    let mut middle = expand(&sequence[open + 1..close]);
+    let mut rest = &sequence[close + 1..];
+    if let Some(r) = rest.strip_prefix('?') {
+        rest = r;
+        middle.push(String::new());
+    }
+    let tails = expand_sequence(rest);
+    middle
+        .iter()
+        .flat_map(|m| tails.iter().map(move |t| format!("{}{m}{t}", &sequence[..open])))
+        .collect()
+}
+
+fn compare(
+    expected: &[Vec<Row>],
+    got: &[Vec<Row>],
+    types: &[Vec<String>],
+    ordered: bool,
+) -> Result<()> {
+    if expected.len() != got.len() {
+        bail!("expected {} result blocks, got {}", expected.len(), got.len());
+    }
+    for (i, (e, g)) in expected.iter().zip(got).enumerate() {
+        let tolerances: Vec<f64> = types.get(i).map_or_else(Vec::new, |t| {
+            t.iter().map(|t| tolerance(t)).collect()
+        });
+        compare_block(e, g, &tolerances, ordered).with_context(|| format!("block {}", i + 1))?;
+    }
+    Ok(())
+}
+
+fn tolerance(ty: &str) -> f64 {
+    if ty.starts_with("DOUBLE") {
+        1e-9
+    } else if ty.starts_with("FLOAT") {
+        1e-6
+    } else {
+        0.0
+    }
+}
+
+fn compare_block(e: &[Row], g: &[Row], tolerances: &[f64], ordered: bool) -> Result<()> {
+    if e.len() == 2 && e[1].len() == 1 && e[1][0].as_deref() == Some("<ANY>") {
+        return Ok(());
+    }
+    let generated = |n: &Option<String>| n.as_deref().is_some_and(|n| n.starts_with("EXPR$"));
+    let same_names =
+        e[0].len() == g[0].len() && e[0].iter().zip(&g[0]).all(|(x, y)| x == y || generated(x));
+    if !same_names {
+        bail!("columns: expected {:?}, got {:?}", e[0], g[0]);
+    }
+    let (e, g) = (&e[1..], &g[1..]);
+    if ordered {
+        if e.len() != g.len() {
+            bail!("expected {} rows, got {}", e.len(), g.len());
+        }
+        for (i, (x, y)) in e.iter().zip(g).enumerate() {
+            if !same_row(x, y, tolerances) {
+                bail!("row {i}: expected {x:?}, got {y:?}");
+            }
+        }
+        return Ok(());
+    }
+    let mut surplus: Vec<&Row> = g.iter().collect();
+    let mut missing = Vec::new();
+    for row in e {
+        match surplus.iter().position(|r| same_row(row, r, tolerances)) {
+            Some(at) => drop(surplus.swap_remove(at)),
+            None => missing.push(row),
+        }
+    }
+    if !missing.is_empty() || !surplus.is_empty() {
+        missing.truncate(3);
+        surplus.truncate(3);
+        bail!("{} rows expected, {} got; missing {missing:?}; surplus {surplus:?}", e.len(), g.len());
+    }
+    Ok(())
+}
+
+fn same_row(a: &Row, b: &Row, tolerances: &[f64]) -> bool {
+    a.len() == b.len()
+        && a.iter().zip(b).enumerate().all(|(i, (x, y))| {
+            same_value(x.as_deref(), y.as_deref(), tolerances.get(i).copied().unwrap_or(0.0))
+        })
+}
+
+fn same_value(a: Option<&str>, b: Option<&str>, tolerance: f64) -> bool {
+    let (Some(a), Some(b)) = (a, b) else { return a == b };
+    let folded = |s: &str| s.split_whitespace().collect::<Vec<_>>().join(" ");
+    if a == b || (a.contains('\n') || b.contains('\n')) && folded(a) == folded(b) {
+        return true;
+    }
+    match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(x), Ok(y)) if tolerance > 0.0 => {
+            x.is_nan() && y.is_nan() || x == y || (x - y).abs() <= tolerance * x.abs().max(y.abs())
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        assert!(matches("(column|field).*(not found|unknown)|nope", "Column 'x' NOT FOUND in t"));
+        assert!(matches("already exists?", "it already exist"));
+        assert!(!matches("parse|syntax", "all fine"));
+    }
+
+    #[test]
+    fn rows_compare_as_bags_with_tolerance() {
+        let e = csv::parse("a\n1.0\n2.0\n");
+        let g = csv::parse("a\n2.0\n1.0000000000001\n");
+        assert!(compare_block(&e, &g, &[1e-9], false).is_ok());
+        assert!(compare_block(&e, &g, &[1e-9], true).is_err());
+        assert!(compare_block(&e, &g, &[0.0], false).is_err());
+    }
+}
