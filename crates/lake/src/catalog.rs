@@ -144,14 +144,18 @@ fn check_options(options: &Options) -> Result<()> {
     }
     match options.get("metastore") {
         None | Some("filesystem") => Ok(()),
-        Some(other) => Err(Error::unsupported(format!(
-            "'metastore' = '{other}' of a Paimon catalog"
-        ))
-        .hint("use 'metastore' = 'filesystem' with a 'warehouse' directory or s3:// path")),
+        Some(other) => {
+            Err(Error::unsupported(format!("'metastore' = '{other}' of a Paimon catalog"))
+                .hint("use 'metastore' = 'filesystem' with a 'warehouse' directory or s3:// path"))
+        }
     }
 }
 
 fn check_name(what: &str, name: &str) -> Result<()> {
+    if let Some((table, part)) = name.split_once('$') {
+        return Err(Error::unsupported(format!("'${part}' of Paimon table {table}"))
+            .hint("system tables and branches by name are for a later version"));
+    }
     let bad = name.trim().is_empty()
         || name.starts_with('.')
         || name.contains(['/', '\\', '$'])
@@ -190,8 +194,7 @@ impl Catalog for PaimonCatalog {
 
     fn list_databases(&self) -> Result<Vec<String>> {
         let inner = self.inner.clone();
-        let mut names =
-            wait(async move { inner.list_databases().await.map_err(lake_error) })?;
+        let mut names = wait(async move { inner.list_databases().await.map_err(lake_error) })?;
         names.sort();
         Ok(names)
     }
@@ -273,10 +276,10 @@ impl Catalog for PaimonCatalog {
 
     fn alter_table(&self, database: &str, name: &str, table: CatalogTable) -> Result<()> {
         let (location, stored) = self.must_find(database, name)?;
-        if let Some(path) = table.options.get("path") {
-            if storage::normalize(path)? != location.path {
-                return Err(Error::option("the 'path' of a Paimon table cannot change"));
-            }
+        if let Some(path) = table.options.get("path")
+            && storage::normalize(path)? != location.path
+        {
+            return Err(Error::option("the 'path' of a Paimon table cannot change"));
         }
         let changes = evolve::changes(&stored, &table)?;
         if changes.is_empty() {

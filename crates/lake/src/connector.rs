@@ -336,8 +336,7 @@ fn layout(spec: &SinkSpec, arriving: &Schema, table: &Table) -> Result<Layout> {
         }
         columns.push(at);
     }
-    let arrow =
-        paimon::arrow::build_target_arrow_schema(schema.fields()).map_err(lake_error)?;
+    let arrow = paimon::arrow::build_target_arrow_schema(schema.fields()).map_err(lake_error)?;
     let keyed = !schema.primary_keys().is_empty();
     let options = schema.core_options();
     let with_kind = keyed && options.rowkind_field().is_none() && !cross_partition(table);
@@ -421,19 +420,13 @@ fn overwrite(spec: &SinkSpec, table: &Table, options: &Options) -> Result<Option
     let schema = table.schema();
     let mut values = HashMap::new();
     for (key, text) in &spec.static_partition {
-        let field = schema
-            .partition_fields()
-            .into_iter()
-            .find(|f| f.name() == key)
-            .ok_or_else(|| {
+        let field =
+            schema.partition_fields().into_iter().find(|f| f.name() == key).ok_or_else(|| {
                 Error::validation(format!("'{key}' is not a partition column of the table"))
             })?;
         let is_null = text == schema.core_options().partition_default_name();
-        let value = if is_null {
-            None
-        } else {
-            Some(predicate::partition_datum(text, field.data_type())?)
-        };
+        let value =
+            if is_null { None } else { Some(predicate::partition_datum(text, field.data_type())?) };
         values.insert(key.clone(), value);
     }
     let dynamic = options.bool_or("dynamic-partition-overwrite", true)?;

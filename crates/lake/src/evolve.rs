@@ -59,11 +59,9 @@ fn column_changes(
         .columns
         .iter()
         .filter_map(|c| match c {
-            CatalogColumn::Physical { name, ty, comment } => Some(Column {
-                name: name.clone(),
-                ty: ty.clone(),
-                comment: comment.clone(),
-            }),
+            CatalogColumn::Physical { name, ty, comment } => {
+                Some(Column { name: name.clone(), ty: ty.clone(), comment: comment.clone() })
+            }
             _ => None,
         })
         .collect();

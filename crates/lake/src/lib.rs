@@ -21,6 +21,7 @@ pub mod connector;
 mod bucket;
 mod conform;
 mod evolve;
+mod expire;
 mod options;
 mod predicate;
 mod rt;

@@ -13,7 +13,8 @@ use weir_core::{Error, Options, Result};
 use crate::storage;
 
 /// Options of the connector itself, never stored in a table.
-pub(crate) const CONNECTOR_KEYS: &[&str] = &["connector", "path", "auto-create", "sink.parallelism"];
+pub(crate) const CONNECTOR_KEYS: &[&str] =
+    &["connector", "path", "auto-create", "sink.parallelism"];
 
 /// Options that choose what a scan reads; they are per query and not stored
 /// when they come from a hint.
@@ -78,9 +79,14 @@ const ACTING: &[&str] = &[
     "rowkind.field",
     "sequence.field",
     "sequence.field.sort-order",
+    "snapshot.expire.limit",
+    "snapshot.num-retained.max",
+    "snapshot.num-retained.min",
+    "snapshot.time-retained",
     "source.split.open-file-cost",
     "source.split.target-size",
     "write-buffer-size",
+    "write-only",
 ];
 
 /// Properties of the table that its maintenance follows, and sizes of files.
@@ -116,10 +122,6 @@ const STORED: &[&str] = &[
     "record-level.time-field",
     "snapshot.clean-empty-directories",
     "snapshot.expire.execution-mode",
-    "snapshot.expire.limit",
-    "snapshot.num-retained.max",
-    "snapshot.num-retained.min",
-    "snapshot.time-retained",
     "sort-compaction.range-strategy",
     "sort-spill-threshold",
     "tag.automatic-creation",
@@ -135,7 +137,8 @@ const STORED: &[&str] = &[
 
 /// Buffering options of the Java writer that have one meaning here: rows are
 /// buffered in memory up to `write-buffer-size` and then written as a file.
-const BUFFERING: &[&str] = &["write-buffer-spillable", "write-buffer-for-append", "write.parquet-buffer-size"];
+const BUFFERING: &[&str] =
+    &["write-buffer-spillable", "write-buffer-for-append", "write.parquet-buffer-size"];
 
 /// Key families with free parts.
 const FAMILIES: &[&str] = &["fields.", "schema.", "file-index.", "parquet.", "orc."];

@@ -155,9 +155,8 @@ fn split_ticks(ticks: i64, ty: &FlinkType, column_precision: u32) -> Option<(i64
 /// The value of a partition column written as text in PARTITION (k = 'v').
 pub(crate) fn partition_datum(text: &str, column: &DataType) -> weir_core::Result<Datum> {
     use weir_core::Error;
-    let bad = || {
-        Error::validation(format!("partition value '{text}' is not a value of type {column}"))
-    };
+    let bad =
+        || Error::validation(format!("partition value '{text}' is not a value of type {column}"));
     let t = text.trim();
     Ok(match column {
         DataType::Boolean(_) => Datum::Bool(t.to_ascii_lowercase().parse().map_err(|_| bad())?),

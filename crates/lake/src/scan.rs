@@ -100,9 +100,8 @@ impl ScanOptions {
         let selector = selector(options)?;
         let between = pair(options, "incremental-between")?;
         let stamps = pair(options, "incremental-between-timestamp")?;
-        let between_timestamps = stamps
-            .map(|(a, b)| Ok::<_, Error>((millis(&a)?, millis(&b)?)))
-            .transpose()?;
+        let between_timestamps =
+            stamps.map(|(a, b)| Ok::<_, Error>((millis(&a)?, millis(&b)?))).transpose()?;
         let incremental = between.is_some() || between_timestamps.is_some();
         let mode = mode(options, selector.as_ref(), incremental)?;
         check(mode, selector.as_ref(), incremental, batch)?;
@@ -161,9 +160,7 @@ impl ScanOptions {
                 let before =
                     manager.earlier_or_equal_time_millis(*at - 1).await.map_err(lake_error)?;
                 let earliest = manager.earliest_snapshot_id().await.map_err(lake_error)?;
-                Stage::Changes {
-                    snapshot: before.map_or(earliest.unwrap_or(1), |s| s.id() + 1),
-                }
+                Stage::Changes { snapshot: before.map_or(earliest.unwrap_or(1), |s| s.id() + 1) }
             }
             _ => first_or_full(latest(table).await?),
         })
@@ -378,11 +375,13 @@ async fn full_at(table: &Table, selector: &Selector) -> Result<Stage> {
             .await
             .map_err(lake_error)?
             .ok_or_else(|| none(format!("is as old as {at} ms since the epoch")))?,
-        Selector::Watermark(w) => manager
-            .later_or_equal_watermark(*w)
-            .await
-            .map_err(lake_error)?
-            .ok_or_else(|| none(format!("has a watermark of {w} or later")))?,
+        Selector::Watermark(w) => {
+            manager
+                .later_or_equal_watermark(*w)
+                .await
+                .map_err(lake_error)?
+                .ok_or_else(|| none(format!("has a watermark of {w} or later")))?
+        }
     };
     Ok(Stage::Full { snapshot: found.id(), tag: None })
 }

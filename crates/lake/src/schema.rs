@@ -90,10 +90,9 @@ fn add_distribution(text: &str, out: &mut HashMap<String, String>) -> Result<()>
         }
     }
     let words: Vec<&str> = upper.split_whitespace().collect();
-    if let Some(at) = words.iter().position(|w| *w == "INTO") {
-        if let Some(n) = words.get(at + 1).and_then(|w| w.parse::<u32>().ok()) {
-            out.entry("bucket".to_owned()).or_insert_with(|| n.to_string());
-        }
+    let into = words.iter().position(|w| *w == "INTO");
+    if let Some(n) = into.and_then(|at| words.get(at + 1)?.parse::<u32>().ok()) {
+        out.entry("bucket".to_owned()).or_insert_with(|| n.to_string());
     }
     Ok(())
 }
@@ -148,10 +147,8 @@ pub(crate) fn from_paimon(schema: &TableSchema, location: &str) -> Result<Catalo
         columns.insert(at, column);
     }
     let keys = schema.primary_keys();
-    let primary_key = (!keys.is_empty()).then(|| PrimaryKey {
-        name: format!("PK_{}", keys.join("_")),
-        columns: keys.to_vec(),
-    });
+    let primary_key = (!keys.is_empty())
+        .then(|| PrimaryKey { name: format!("PK_{}", keys.join("_")), columns: keys.to_vec() });
     Ok(CatalogTable {
         kind: TableKind::Table,
         columns,

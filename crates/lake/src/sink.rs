@@ -9,11 +9,14 @@
 //! come from one writer.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, BooleanArray, Int8Array, RecordBatch, new_null_array};
-use arrow::datatypes::{DataType as ArrowType, Field as ArrowField, Schema as ArrowSchema, SchemaRef};
+use arrow::datatypes::{
+    DataType as ArrowType, Field as ArrowField, Schema as ArrowSchema, SchemaRef,
+};
 use paimon::spec::Datum;
 use paimon::table::COMMIT_MESSAGE_SERIALIZER_VERSION;
 use paimon::{CommitMessage, Table, TableWrite};
@@ -25,12 +28,16 @@ use weir_spec::ChangelogMode;
 
 use crate::bucket::BucketPartitioner;
 use crate::conform::conform;
+use crate::expire::{Policy, expire};
 use crate::rt::{lake_error, runtime, wait};
 
 /// Batches on their way to a writer task.
 const WRITE_AHEAD: usize = 4;
 /// Bytes of small batches that are put together before they go to the task.
 const GATHER_BYTES: usize = 1 << 20;
+
+/// Commits between two looks for expired snapshots.
+const EXPIRE_EVERY: u64 = 10;
 
 /// `_VALUE_KIND`, the row kind column of key-value writes.
 const VALUE_KIND: &str = "_VALUE_KIND";
@@ -93,15 +100,15 @@ impl Layout {
     /// The rows that add, of a table without a key.
     fn plus_rows(&self, batch: &ChangeBatch) -> Result<ChangeBatch> {
         let plus: Vec<bool> = (0..batch.len()).map(|i| batch.kind(i).is_plus()).collect();
-        if !self.ignore_minus {
-            if let Some(i) = plus.iter().position(|p| !p) {
-                return Err(Error::data(format!(
-                    "table {} cannot take a {} row",
-                    self.name,
-                    batch.kind(i).symbol()
-                ))
-                .hint("declare a PRIMARY KEY, or set 'ignore-delete' = 'true' to drop such rows"));
-            }
+        if !self.ignore_minus
+            && let Some(i) = plus.iter().position(|p| !p)
+        {
+            return Err(Error::data(format!(
+                "table {} cannot take a {} row",
+                self.name,
+                batch.kind(i).symbol()
+            ))
+            .hint("declare a PRIMARY KEY, or set 'ignore-delete' = 'true' to drop such rows"));
         }
         batch.filter(&BooleanArray::from(plus))
     }
@@ -143,10 +150,8 @@ impl Sink for PaimonSink {
         let options = HashMap::from([("write.parquet-buffer-size".to_owned(), share.to_string())]);
         let keyed = !self.table.schema().primary_keys().is_empty();
         let table = if keyed { self.table.copy_with_options(options) } else { self.table.clone() };
-        let mut builder = table
-            .new_write_builder()
-            .with_commit_user(self.user.clone())
-            .map_err(lake_error)?;
+        let mut builder =
+            table.new_write_builder().with_commit_user(self.user.clone()).map_err(lake_error)?;
         if self.overwrite.is_some() {
             builder = builder.with_overwrite();
         }
@@ -172,6 +177,8 @@ impl Sink for PaimonSink {
             overwrite: self.overwrite.clone(),
             overwritten: false,
             tried: BTreeMap::new(),
+            commits: 0,
+            expiring: Arc::new(AtomicBool::new(false)),
         })))
     }
 
@@ -304,8 +311,8 @@ fn decode(bytes: &[u8]) -> Result<(String, CommitMessage)> {
     let length = u32::from_le_bytes(length.try_into().map_err(|_| bad())?) as usize;
     let (user, body) = rest.split_at_checked(length).ok_or_else(bad)?;
     let user = String::from_utf8(user.to_vec()).map_err(|_| bad())?;
-    let message = CommitMessage::deserialize(COMMIT_MESSAGE_SERIALIZER_VERSION, body)
-        .map_err(lake_error)?;
+    let message =
+        CommitMessage::deserialize(COMMIT_MESSAGE_SERIALIZER_VERSION, body).map_err(lake_error)?;
     Ok((user, message))
 }
 
@@ -316,6 +323,10 @@ struct TableCommitter {
     overwritten: bool,
     /// Last epoch tried per commit user.
     tried: BTreeMap<String, u64>,
+    /// Commits of this run.
+    commits: u64,
+    /// An expiry runs on the IO threads.
+    expiring: Arc<AtomicBool>,
 }
 
 impl TableCommitter {
@@ -340,7 +351,9 @@ impl TableCommitter {
             .map_err(lake_error)?;
         let done = wait(async move {
             match overwrite {
-                Some(o) => commit.overwrite_with_identifier(messages, o.partition, identifier).await,
+                Some(o) => {
+                    commit.overwrite_with_identifier(messages, o.partition, identifier).await
+                }
                 None if repeated => {
                     commit.filter_and_commit(vec![(identifier, messages)]).await.map(|_| ())
                 }
@@ -350,6 +363,28 @@ impl TableCommitter {
         });
         self.overwritten |= done.is_ok();
         done
+    }
+
+    /// Expires old snapshots now and then. It is not part of the commit: what
+    /// fails is done by the next run, and a slow storage is not waited for.
+    fn expire(&mut self) -> Result<()> {
+        self.commits += 1;
+        let Some(policy) = Policy::of(&self.table) else { return Ok(()) };
+        if self.commits % EXPIRE_EVERY != 1 || self.expiring.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let (table, flag) = (self.table.clone(), Arc::clone(&self.expiring));
+        let remote = table.location().contains("://");
+        let run = async move {
+            let _ = expire(&table, &policy).await;
+            flag.store(false, Ordering::Release);
+            Ok(())
+        };
+        if remote {
+            runtime()?.spawn(run);
+            return Ok(());
+        }
+        wait(run)
     }
 }
 
@@ -364,11 +399,15 @@ impl Committer for TableCommitter {
             // Nothing was inserted, the old rows still go.
             by_user.insert(self.user.clone(), Vec::new());
         }
-        for (user, messages) in by_user {
-            self.commit_one(&user, epoch, messages)
-                .map_err(|e| e.context(format!("while committing epoch {epoch} to a Paimon table")))?;
+        if by_user.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        for (user, messages) in by_user {
+            self.commit_one(&user, epoch, messages).map_err(|e| {
+                e.context(format!("while committing epoch {epoch} to a Paimon table"))
+            })?;
+        }
+        self.expire()
     }
 }
 

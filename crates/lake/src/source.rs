@@ -432,8 +432,7 @@ async fn read_range(
         return read_full(scan, position, to, None, tx).await;
     }
     let builder = builder(scan, &scan.table)?;
-    let plan =
-        builder.new_incremental_scan(mode, from, to).plan().await.map_err(lake_error)?;
+    let plan = builder.new_incremental_scan(mode, from, to).plan().await.map_err(lake_error)?;
     let mut splits = plan.splits().to_vec();
     splits.sort_by_cached_key(|s| match s {
         IncrementalSplit::Data(d) => (d.snapshot_id(), split_key(d)),

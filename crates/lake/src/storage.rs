@@ -68,10 +68,8 @@ pub(crate) fn storage_options(options: &Options) -> Result<HashMap<String, Strin
         out.insert(format!("s3.{short}"), value.to_owned());
     }
     let tls = out.remove("s3.ssl.enabled").is_none_or(|v| v.eq_ignore_ascii_case("true"));
-    if let Some(endpoint) = out.get_mut("s3.endpoint") {
-        if !endpoint.contains("://") {
-            *endpoint = format!("{}://{endpoint}", if tls { "https" } else { "http" });
-        }
+    if let Some(endpoint) = out.get_mut("s3.endpoint").filter(|e| !e.contains("://")) {
+        *endpoint = format!("{}://{endpoint}", if tls { "https" } else { "http" });
     }
     // The client insists on a region; stores other than AWS accept any.
     if out.contains_key("s3.endpoint") {

@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use paimon::Table;
 use paimon::catalog::Identifier;
 use paimon::io::FileIO;
 use paimon::spec::{Schema, SchemaChange, TableSchema};
 use paimon::table::SchemaManager;
-use paimon::Table;
 use weir_core::{Error, Result};
 
 use crate::rt::{lake_error, wait};

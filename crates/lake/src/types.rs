@@ -38,26 +38,22 @@ pub(crate) fn to_paimon(ty: &DataType) -> Result<p::DataType> {
             p::DataType::VarBinary(p::VarBinaryType::try_new(null, *n).map_err(bad)?)
         }
         TypeKind::Date => p::DataType::Date(p::DateType::with_nullable(null)),
-        TypeKind::Time(precision) => p::DataType::Time(
-            p::TimeType::with_nullable(null, u32::from(*precision)).map_err(bad)?,
-        ),
+        TypeKind::Time(precision) => {
+            p::DataType::Time(p::TimeType::with_nullable(null, u32::from(*precision)).map_err(bad)?)
+        }
         TypeKind::Timestamp(precision, _) => p::DataType::Timestamp(
             p::TimestampType::with_nullable(null, u32::from(*precision)).map_err(bad)?,
         ),
         TypeKind::TimestampLtz(precision, _) => p::DataType::LocalZonedTimestamp(
             p::LocalZonedTimestampType::with_nullable(null, u32::from(*precision)).map_err(bad)?,
         ),
-        TypeKind::Array(e) => {
-            p::DataType::Array(p::ArrayType::with_nullable(null, to_paimon(e)?))
-        }
+        TypeKind::Array(e) => p::DataType::Array(p::ArrayType::with_nullable(null, to_paimon(e)?)),
         TypeKind::Multiset(e) => {
             p::DataType::Multiset(p::MultisetType::with_nullable(null, to_paimon(e)?))
         }
-        TypeKind::Map(k, v) => p::DataType::Map(p::MapType::with_nullable(
-            null,
-            to_paimon(k)?,
-            to_paimon(v)?,
-        )),
+        TypeKind::Map(k, v) => {
+            p::DataType::Map(p::MapType::with_nullable(null, to_paimon(k)?, to_paimon(v)?))
+        }
         TypeKind::Row(fields) => p::DataType::Row(p::RowType::with_nullable(null, row(fields)?)),
         TypeKind::Variant => p::DataType::Variant(p::VariantType::with_nullable(null)),
         TypeKind::Null

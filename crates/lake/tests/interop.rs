@@ -42,11 +42,19 @@ fn row(id: i64, name: &str, price: f64) -> Vec<Value> {
     vec![int(id), s(name), Value::Double(price)]
 }
 
+/// Name, key, partition columns, options.
+type Case = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+    &'static [(&'static str, &'static str)],
+);
+
 #[test]
 fn pypaimon_reads_what_we_write() {
     let dir = tempfile::tempdir().unwrap();
     let cat = catalog(dir.path());
-    let cases: [(&str, &[&str], &[&str], &[(&str, &str)]); 5] = [
+    let cases: [Case; 5] = [
         ("append", &[], &[], &[]),
         ("keyed", &["id"], &[], &[("bucket", "3")]),
         ("dynamic", &["id"], &[], &[("bucket", "-1")]),

@@ -30,10 +30,7 @@ fn append_table_keeps_duplicates_and_filters() {
     assert_eq!(read(&scan, 3), all);
     let filter = Expr::call(
         ">",
-        vec![
-            Expr::column(0, DataType::bigint()),
-            Expr::literal(Value::Int(1), DataType::bigint()),
-        ],
+        vec![Expr::column(0, DataType::bigint()), Expr::literal(Value::Int(1), DataType::bigint())],
         DataType::boolean(),
     );
     scan.filter = Some(filter);
@@ -288,10 +285,8 @@ fn all_types_survive() {
         Field::new("x", DataType::int()),
         Field::new("y", DataType::string()),
     ]));
-    let map = DataType::from(TypeKind::Map(
-        Box::new(DataType::string()),
-        Box::new(DataType::bigint()),
-    ));
+    let map =
+        DataType::from(TypeKind::Map(Box::new(DataType::string()), Box::new(DataType::bigint())));
     let cols: Vec<(&str, DataType)> = vec![
         ("b", DataType::boolean()),
         ("t", TypeKind::TinyInt.into()),
@@ -455,8 +450,11 @@ fn auto_create_and_refusals() {
 fn merge_engines() {
     let dir = tempfile::tempdir().unwrap();
     let cat = catalog(dir.path());
-    let cols =
-        [("id", DataType::bigint().not_null()), ("a", DataType::bigint()), ("b", DataType::bigint())];
+    let cols = [
+        ("id", DataType::bigint().not_null()),
+        ("a", DataType::bigint()),
+        ("b", DataType::bigint()),
+    ];
     let partial = [("bucket", "1"), ("merge-engine", "partial-update")];
     cat.create_table("default", "pu", table(&cols, &["id"], &[], &partial)).unwrap();
     let mut job = Job::new(&sink_spec(spec(&cat, "pu", &[])), 1);
@@ -478,4 +476,101 @@ fn merge_engines() {
     job.write(&[(0, vec![int(1), int(1), int(9)])]);
     job.commit(2);
     assert_eq!(read(&source_spec(spec(&cat, "agg", &[]), true), 1), ["+I[1, 16, 9]"]);
+}
+
+#[test]
+fn old_snapshots_expire_and_keep_what_others_need() {
+    let dir = tempfile::tempdir().unwrap();
+    let cat = catalog(dir.path());
+    let with = [
+        ("bucket", "1"),
+        ("changelog-producer", "input"),
+        ("snapshot.num-retained.min", "2"),
+        ("snapshot.num-retained.max", "3"),
+    ];
+    cat.create_table("default", "t", table(&columns(), &["id"], &[], &with)).unwrap();
+    let mut job = Job::new(&sink_spec(spec(&cat, "t", &[])), 1);
+    for epoch in 1..=25u64 {
+        job.write(&[(0, vec![int(epoch as i64), s("x")])]);
+        job.commit(epoch);
+    }
+    let count = |what: &str| {
+        let at = dir.path().join("default.db/t").join(what);
+        std::fs::read_dir(at)
+            .unwrap()
+            .filter(|f| {
+                let name = f.as_ref().unwrap().file_name().to_string_lossy().into_owned();
+                name.starts_with("snapshot-") || name.starts_with("changelog-")
+            })
+            .count()
+    };
+    // Expiry looked after commits 1, 11 and 21.
+    assert_eq!(count("snapshot"), 7);
+    assert_eq!(count("bucket-0"), 7);
+    let scan = source_spec(spec(&cat, "t", &[]), true);
+    assert_eq!(read(&scan, 1).len(), 25);
+    assert_eq!(
+        read(&source_spec(spec(&cat, "t", &[("scan.snapshot-id", "19")]), true), 1).len(),
+        19
+    );
+    let gone = source_spec(spec(&cat, "t", &[("scan.snapshot-id", "3")]), true);
+    let e = PaimonConnector.source(&gone, &produced(&gone)).err().unwrap().to_string();
+    assert!(e.contains("snapshots 19 to 25"), "{e}");
+    // Overwritten files go with the snapshots that had them.
+    for _ in 0..4 {
+        let mut sink = sink_spec(spec(&cat, "t", &[]));
+        sink.overwrite = true;
+        let mut job = Job::new(&sink, 1);
+        job.write(&[(0, vec![int(1), s("only")])]);
+        job.commit(1);
+    }
+    assert_eq!(read(&scan, 1), ["+I[1, only]"]);
+    let data = std::fs::read_dir(dir.path().join("default.db/t/bucket-0")).unwrap().count();
+    assert!(data <= 6, "{data} files left");
+}
+
+/// Figures for a report: `cargo test --release -p weir-lake -- --ignored --nocapture throughput`.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn throughput() {
+    let dir = tempfile::tempdir().unwrap();
+    let cat = catalog(dir.path());
+    let n = 2_000_000i64;
+    for (name, key, bucket) in [("append", vec![], "-1"), ("keyed", vec!["id"], "4")] {
+        let t = table(&columns(), &key, &[], &[("bucket", bucket)]);
+        cat.create_table("default", name, t).unwrap();
+        let mut job = Job::new(&sink_spec(spec(&cat, name, &[])), 2);
+        let chunk: Vec<_> = (0..8192).map(|i| (0u8, vec![int(i), s("some text here")])).collect();
+        let one = batch(&job.schema, &chunk);
+        let start = std::time::Instant::now();
+        let mut done = 0;
+        while done < n {
+            let n = job.writers.len();
+            let mut to = Vec::new();
+            if let Some(p) = job.sink.partitioner() {
+                p.route(&one, n, &mut to).unwrap();
+            } else {
+                to.resize(one.len(), 0);
+            }
+            for w in 0..n {
+                let mine: Vec<u32> =
+                    (0..one.len() as u32).filter(|i| to[*i as usize] == w as u32).collect();
+                job.writers[w].write(&one.take(&mine.into()).unwrap()).unwrap();
+            }
+            done += one.len() as i64;
+        }
+        job.commit(1);
+        let wrote = start.elapsed();
+        let start = std::time::Instant::now();
+        let scan = source_spec(spec(&cat, name, &[]), true);
+        let source = PaimonConnector.source(&scan, &produced(&scan)).unwrap();
+        let rows: usize =
+            drain(source.reader(0, 1).unwrap().as_mut()).iter().map(|b| b.len()).sum();
+        let per = |d: std::time::Duration, r: i64| r as f64 / d.as_secs_f64() / 1e6;
+        println!(
+            "{name}: wrote {done} rows at {:.2} M/s, read {rows} rows at {:.2} M/s",
+            per(wrote, done),
+            per(start.elapsed(), rows as i64)
+        );
+    }
 }
