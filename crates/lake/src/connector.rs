@@ -10,7 +10,7 @@ use std::sync::Arc;
 use paimon::Table;
 use paimon::spec::{BucketFunctionType, ChangelogProducer, MergeEngine, TableSchema};
 use weir_connect::api::{ConnectorFactory, Sink, Source};
-use weir_core::{Error, Options, Result, Schema};
+use weir_core::{DataType, Error, Options, Result, Schema};
 use weir_spec::{ChangelogMode, ReadColumn, SinkSpec, SourceSpec, TableSpec};
 
 use crate::bucket::BucketPartitioner;
@@ -20,7 +20,7 @@ use crate::scan::ScanOptions;
 use crate::sink::{Layout, Overwrite, PaimonSink};
 use crate::source::{Output, PaimonSource, Scan};
 use crate::table::{FIXED_OPTIONS, Location, identifier};
-use crate::{predicate, schema, storage};
+use crate::{predicate, schema, storage, types};
 
 /// Write-buffer bytes of a writer without `write-buffer-size`.
 const DEFAULT_BUFFER: u64 = 128 << 20;
@@ -180,9 +180,22 @@ fn stream_mode(table: &Table) -> Result<ChangelogMode> {
     })
 }
 
+/// The declared type of a column must be the stored one, but for nullability.
+fn check_type(name: &str, declared: &DataType, table: &Table) -> Result<()> {
+    let fields = table.schema().fields();
+    let field = fields.iter().find(|f| f.name() == name).ok_or_else(|| no_column(name, table))?;
+    let stored = types::from_paimon(field.data_type())?;
+    if types::same(declared, &stored) {
+        return Ok(());
+    }
+    Err(Error::validation(format!(
+        "column '{name}' is declared as {declared}, the Paimon table has {stored}"
+    ))
+    .hint(format!("declare `{name}` {stored}")))
+}
+
 /// Columns to read from the table, and where each produced column comes from.
 fn projection(spec: &SourceSpec, table: &Table) -> Result<(Vec<String>, Vec<Output>)> {
-    let fields = table.schema().fields();
     let mut names: Vec<String> = Vec::new();
     let mut outputs = Vec::with_capacity(spec.columns.len());
     for column in &spec.columns {
@@ -196,16 +209,14 @@ fn projection(spec: &SourceSpec, table: &Table) -> Result<(Vec<String>, Vec<Outp
         };
         let (&first, rest) =
             path.split_first().ok_or_else(|| Error::internal("an empty column path"))?;
-        let name = &spec
+        let declared = spec
             .table
             .physical
             .fields
             .get(first)
-            .ok_or_else(|| Error::internal("a column path outside the table"))?
-            .name;
-        if !fields.iter().any(|f| f.name() == name) {
-            return Err(no_column(name, table));
-        }
+            .ok_or_else(|| Error::internal("a column path outside the table"))?;
+        let name = &declared.name;
+        check_type(name, &declared.ty, table)?;
         let at = names.iter().position(|n| n == name).unwrap_or_else(|| {
             names.push(name.clone());
             names.len() - 1
@@ -321,9 +332,7 @@ fn check_writable(table: &Table) -> Result<()> {
 fn layout(spec: &SinkSpec, arriving: &Schema, table: &Table) -> Result<Layout> {
     let schema = table.schema();
     for f in &spec.table.physical.fields {
-        if !schema.fields().iter().any(|t| t.name() == f.name) {
-            return Err(no_column(&f.name, table));
-        }
+        check_type(&f.name, &f.ty, table)?;
     }
     let mut columns = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {

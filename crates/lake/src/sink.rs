@@ -175,7 +175,7 @@ impl Sink for PaimonSink {
             table: self.table.clone(),
             user: self.user.clone(),
             overwrite: self.overwrite.clone(),
-            overwritten: false,
+            overwritten: None,
             tried: BTreeMap::new(),
             commits: 0,
             expiring: Arc::new(AtomicBool::new(false)),
@@ -320,7 +320,8 @@ struct TableCommitter {
     table: Table,
     user: String,
     overwrite: Option<Overwrite>,
-    overwritten: bool,
+    /// The commit that replaced the old rows; later ones add to it.
+    overwritten: Option<(String, u64)>,
     /// Last epoch tried per commit user.
     tried: BTreeMap<String, u64>,
     /// Commits of this run.
@@ -337,10 +338,14 @@ impl TableCommitter {
         // A first try of this run cannot have happened before; everything else is
         // looked up in the table.
         let repeated = !own || self.tried.get(user).is_some_and(|t| epoch <= *t);
-        let overwrite = match &self.overwrite {
-            Some(o) if !self.overwritten || repeated => Some(o.clone()),
-            _ => None,
+        if self.overwrite.is_some() && self.overwritten.is_none() && !own {
+            self.overwritten = self.first_commit_of(user, epoch)?;
+        }
+        let replaces = match &self.overwritten {
+            None => true,
+            Some((who, when)) => who == user && *when == epoch,
         };
+        let overwrite = self.overwrite.clone().filter(|_| replaces);
         let newest = self.tried.entry(user.to_owned()).or_insert(epoch);
         *newest = epoch.max(*newest);
         let commit = self
@@ -361,8 +366,24 @@ impl TableCommitter {
             }
             .map_err(lake_error)
         });
-        self.overwritten |= done.is_ok();
+        if done.is_ok() {
+            self.overwritten.get_or_insert_with(|| (user.to_owned(), epoch));
+        }
         done
+    }
+
+    /// The earliest commit that an interrupted run made, if it made one.
+    fn first_commit_of(&self, user: &str, epoch: u64) -> Result<Option<(String, u64)>> {
+        let (manager, user) = (self.table.snapshot_manager(), user.to_owned());
+        wait(async move {
+            let all = manager.list_all().await.map_err(lake_error)?;
+            let first = all
+                .iter()
+                .filter(|s| s.commit_user() == user)
+                .filter_map(|s| u64::try_from(s.commit_identifier()).ok())
+                .min();
+            Ok(first.filter(|e| *e <= epoch).map(|e| (user, e)))
+        })
     }
 
     /// Expires old snapshots now and then. It is not part of the commit: what
@@ -395,7 +416,7 @@ impl Committer for TableCommitter {
             let (user, message) = decode(bytes)?;
             by_user.entry(user).or_default().push(message);
         }
-        if by_user.is_empty() && self.overwrite.is_some() && !self.overwritten {
+        if by_user.is_empty() && self.overwrite.is_some() && self.overwritten.is_none() {
             // Nothing was inserted, the old rows still go.
             by_user.insert(self.user.clone(), Vec::new());
         }

@@ -35,8 +35,12 @@ use crate::scan::{RangeMode, ScanOptions, Stage};
 
 /// Batches read ahead per shard.
 const READ_AHEAD: usize = 4;
-/// How long a worker leaves an empty reader alone.
-const IDLE: Duration = Duration::from_millis(5);
+/// How long a worker leaves an empty reader alone while rows are being read ahead,
+/// and how long when none came for some time.
+const BUSY: Duration = Duration::from_micros(500);
+const IDLE: Duration = Duration::from_millis(10);
+/// Empty polls after which a reader counts as idle.
+const PATIENCE: u32 = 40;
 
 /// One produced column: a column of the projection and a path into it.
 #[derive(Debug, Clone)]
@@ -97,6 +101,7 @@ impl Source for PaimonSource {
             started: false,
             next: 0,
             produced: 0,
+            empty_polls: 0,
         }))
     }
 }
@@ -204,6 +209,7 @@ struct Reader {
     started: bool,
     next: usize,
     produced: u64,
+    empty_polls: u32,
 }
 
 impl SourceReader for Reader {
@@ -222,6 +228,7 @@ impl SourceReader for Reader {
             self.next = i + 1;
             if let Some(batch) = self.shards[i].take()? {
                 self.produced += batch.len() as u64;
+                self.empty_polls = 0;
                 return Ok(Poll::Batch(batch));
             }
         }
@@ -229,7 +236,8 @@ impl SourceReader for Reader {
         if bounded && self.shards.iter().all(Shard::finished) {
             return Ok(Poll::End);
         }
-        Ok(Poll::Pending(IDLE))
+        self.empty_polls = self.empty_polls.saturating_add(1);
+        Ok(Poll::Pending(if self.empty_polls < PATIENCE { BUSY } else { IDLE }))
     }
 
     fn position(&mut self) -> Result<Vec<Vec<u8>>> {
@@ -368,15 +376,60 @@ async fn read_full(
     let table = scan.table.copy_with_options(HashMap::from([selector]));
     let builder = builder(scan, &table)?;
     let plan = builder.new_scan().plan().await.map_err(lake_error)?;
-    let splits = deal(scan, position, plan.into_splits());
+    let mut splits = deal(scan, position, plan.into_splits());
+    if let Some(level) = first_level(scan) {
+        splits = splits.iter().map(|s| above(s, level)).collect::<Result<Vec<_>>>()?;
+    }
     let read = builder.new_read().map_err(lake_error)?;
     for (i, split) in splits.into_iter().enumerate().skip(position.split as usize) {
+        if split.data_files().is_empty() {
+            continue;
+        }
         let rows = read.to_arrow(std::slice::from_ref(&split)).map_err(lake_error)?;
         if !pump(scan, position, i as u64, rows, Kinds::Absent, tx).await? {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// The lowest level whose rows the changelog of a followed table has told already.
+/// Compaction writes that changelog, so rows that it has not seen come later.
+fn first_level(scan: &Scan) -> Option<i32> {
+    if scan.options.batch {
+        return None;
+    }
+    let options = scan.table.schema().options();
+    let number = |key: &str| options.get(key).and_then(|v| v.trim().parse::<i32>().ok());
+    match scan.table.schema().core_options().changelog_producer() {
+        "lookup" => Some(1),
+        "full-compaction" => {
+            let runs = number("num-sorted-run.compaction-trigger").unwrap_or(5);
+            Some(number("num-levels").unwrap_or(runs + 1) - 1)
+        }
+        _ => None,
+    }
+}
+
+/// The part of a split at a level and above.
+fn above(split: &DataSplit, level: i32) -> Result<DataSplit> {
+    let files = split.data_files();
+    if files.iter().all(|f| f.level >= level) {
+        return Ok(split.clone());
+    }
+    let kept: Vec<usize> = (0..files.len()).filter(|i| files[*i].level >= level).collect();
+    let mut builder = DataSplit::builder()
+        .with_snapshot(split.snapshot_id())
+        .with_partition(split.partition().clone())
+        .with_bucket(split.bucket())
+        .with_bucket_path(split.bucket_path().to_owned())
+        .with_total_buckets(split.total_buckets())
+        .with_data_files(kept.iter().map(|i| files[*i].clone()).collect());
+    if let Some(deleted) = split.data_deletion_files() {
+        builder =
+            builder.with_data_deletion_files(kept.iter().map(|i| deleted[*i].clone()).collect());
+    }
+    builder.build().map_err(lake_error)
 }
 
 async fn read_changes(

@@ -119,6 +119,20 @@ pub(crate) fn from_paimon(ty: &p::DataType) -> Result<DataType> {
     Ok(DataType { kind, nullable: ty.is_nullable() })
 }
 
+/// Equal but for nullability and time attributes at any depth.
+pub(crate) fn same(a: &DataType, b: &DataType) -> bool {
+    match (&a.kind, &b.kind) {
+        (TypeKind::Array(x), TypeKind::Array(y))
+        | (TypeKind::Multiset(x), TypeKind::Multiset(y)) => same(x, y),
+        (TypeKind::Map(k, v), TypeKind::Map(l, w)) => same(k, l) && same(v, w),
+        (TypeKind::Row(x), TypeKind::Row(y)) => {
+            x.len() == y.len()
+                && x.iter().zip(y).all(|(f, g)| f.name == g.name && same(&f.ty, &g.ty))
+        }
+        _ => a.same_kind(b),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

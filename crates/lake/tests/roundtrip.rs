@@ -106,6 +106,22 @@ fn partitions_are_listed_pruned_and_overwritten() {
     assert_eq!(got, ["+I[4, x, d2]", "+I[5, y, d1]"]);
     let got = overwrite(&[("dt", "d1")], &[]);
     assert_eq!(got, ["+I[4, x, d2]"]);
+
+    // A repeated overwrite does not undo what the same job added after it.
+    let mut sink = sink_spec(spec(&cat, "p", &[]));
+    sink.overwrite = true;
+    let mut job = Job::new(&sink, 1);
+    job.write(&[(0, vec![int(6), s("z"), s("d2")])]);
+    let first = job.prepare(1);
+    job.committer.commit(1, first.clone()).unwrap();
+    job.write(&[(0, vec![int(7), s("z"), s("d2")])]);
+    let second = job.prepare(2);
+    job.committer.commit(2, second.clone()).unwrap();
+    job.committer.commit(2, second.clone()).unwrap();
+    let mut again = Job::new(&sink, 1);
+    again.committer.commit(2, second).unwrap();
+    let scan = source_spec(spec(&cat, "p", &[]), true);
+    assert_eq!(read(&scan, 1), ["+I[6, z, d2]", "+I[7, z, d2]"]);
 }
 
 #[test]
@@ -436,6 +452,11 @@ fn auto_create_and_refusals() {
     cat.create_table("default", "fr", first_row).unwrap();
     let t = spec(&cat, "fr", &[]);
     assert!(PaimonConnector.sink(&sink_spec(t.clone()), &t.physical).is_err());
+    let mut t = spec(&cat, "model", &[]);
+    t.physical.fields[1].ty = DataType::bigint();
+    let scan = source_spec(t, true);
+    let e = PaimonConnector.source(&scan, &produced(&scan)).err().unwrap().to_string();
+    assert!(e.contains("STRING"), "{e}");
     let view_like = table(&columns(), &[], &[], &[("connector", "kafka")]);
     assert!(cat.create_table("default", "k", view_like).is_err());
     let e = weir_lake::PaimonCatalog::open(options(&[
@@ -540,15 +561,21 @@ fn throughput() {
         let t = table(&columns(), &key, &[], &[("bucket", bucket)]);
         cat.create_table("default", name, t).unwrap();
         let mut job = Job::new(&sink_spec(spec(&cat, name, &[])), 2);
-        let chunk: Vec<_> = (0..8192).map(|i| (0u8, vec![int(i), s("some text here")])).collect();
-        let one = batch(&job.schema, &chunk);
+        let chunks: Vec<_> = (0..n / 8192 + 1)
+            .map(|c| {
+                let rows: Vec<_> = (0..8192)
+                    .map(|i| (0u8, vec![int((c * 8192 + i) * 7919 % n), s(&format!("text {i}"))]))
+                    .collect();
+                batch(&job.schema, &rows)
+            })
+            .collect();
         let start = std::time::Instant::now();
         let mut done = 0;
-        while done < n {
+        for one in &chunks {
             let n = job.writers.len();
             let mut to = Vec::new();
             if let Some(p) = job.sink.partitioner() {
-                p.route(&one, n, &mut to).unwrap();
+                p.route(one, n, &mut to).unwrap();
             } else {
                 to.resize(one.len(), 0);
             }
