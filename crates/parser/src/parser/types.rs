@@ -30,7 +30,7 @@ impl Parser<'_> {
     fn nullability(&mut self) -> Option<bool> {
         if self.accept_kws(&["NOT", "NULL"]) {
             Some(false)
-        } else if self.accept_kw("NULL") {
+        } else if !self.kw_at(1, "ON") && self.accept_kw("NULL") {
             Some(true)
         } else {
             None

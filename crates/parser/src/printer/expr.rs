@@ -57,7 +57,7 @@ impl Printer {
                 self.put("]");
             }
             ExprKind::FieldAccess { expr, field } => {
-                self.base(expr);
+                self.field_base(expr);
                 self.put(".");
                 self.ident(field);
             }
@@ -236,6 +236,15 @@ impl Printer {
         self.put_if(open, "(");
         self.expr(expr, if open { 0 } else { prec::PRIMARY });
         self.put_if(open, ")");
+    }
+
+    /// What a field is taken of: a name needs parentheses, or the field would
+    /// be one more part of it.
+    fn field_base(&mut self, expr: &Expr) {
+        let name = matches!(expr.kind, ExprKind::Identifier(_));
+        self.put_if(name, "(");
+        self.base(expr);
+        self.put_if(name, ")");
     }
 
     fn variant_path(&mut self, expr: &Expr, steps: &[VariantStep]) {
