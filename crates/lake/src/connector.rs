@@ -24,6 +24,8 @@ use crate::{predicate, schema, storage, types};
 
 /// Write-buffer bytes of a writer without `write-buffer-size`.
 const DEFAULT_BUFFER: u64 = 128 << 20;
+/// Less memory than this only makes files too small to be useful.
+const MIN_BUFFER: u64 = 1 << 20;
 /// Rows that the reader decodes at once.
 const READ_BATCH: &str = "4096";
 
@@ -272,8 +274,7 @@ fn sink(spec: &SinkSpec, arriving: &Schema) -> Result<Box<dyn Sink>> {
     let input = |name: &str| spec.table.physical.index_of(name);
     let partitioner = BucketPartitioner::new(table.schema(), &input)?.map(Arc::new);
     let max_parallelism = max_parallelism(&table, &options)?;
-    let buckets = table.schema().core_options().bucket().max(1) as u64;
-    let buffer = options.memory_opt("write-buffer-size")?.unwrap_or(DEFAULT_BUFFER);
+    let buffer = options.memory_opt("write-buffer-size")?.unwrap_or(DEFAULT_BUFFER).max(MIN_BUFFER);
     let overwrite = overwrite(spec, &table, &options)?;
     Ok(Box::new(PaimonSink {
         mode: sink_mode(&table)?,
@@ -281,7 +282,7 @@ fn sink(spec: &SinkSpec, arriving: &Schema) -> Result<Box<dyn Sink>> {
         partitioner: partitioner.filter(|_| max_parallelism != Some(1)),
         max_parallelism,
         buffer,
-        buckets,
+        spill: spills(&table).then_some(buffer),
         overwrite,
         user: format!("weir-{}", uuid::Uuid::new_v4()),
         table,
@@ -420,6 +421,14 @@ fn max_parallelism(table: &Table, options: &Options) -> Result<Option<usize>> {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     })
+}
+
+/// Whether a writer may finish files in the middle of an epoch: not with dynamic
+/// buckets, whose index is written once per epoch, and not for one append file.
+fn spills(table: &Table) -> bool {
+    let schema = table.schema();
+    let fixed = schema.core_options().bucket() >= 1;
+    fixed || (schema.primary_keys().is_empty() && !schema.partition_keys().is_empty())
 }
 
 fn overwrite(spec: &SinkSpec, table: &Table, options: &Options) -> Result<Option<Overwrite>> {

@@ -2,8 +2,8 @@
 //! error for anything else.
 //!
 //! Invariant: a key is accepted only if this engine or the table itself acts on
-//! it: read or write options act here, the others are properties of the table
-//! that its maintenance (compaction, snapshot expiry) follows.
+//! it: read, write and retention options act here, the others are properties of
+//! the table that steer its compaction, by whichever engine compacts it.
 
 use std::collections::HashMap;
 
@@ -89,10 +89,9 @@ const ACTING: &[&str] = &[
     "write-only",
 ];
 
-/// Properties of the table that its maintenance follows, and sizes of files.
+/// Properties of the table that whoever compacts it follows, and sizes of files.
 const STORED: &[&str] = &[
     "aggregation.remove-record-on-delete",
-    "auto-create-tag",
     "changelog.num-retained.max",
     "changelog.num-retained.min",
     "changelog.time-retained",
@@ -104,32 +103,15 @@ const STORED: &[&str] = &[
     "compaction.optimization-interval",
     "compaction.parallelism",
     "compaction.size-ratio",
-    "consumer.expiration-time",
     "file-index.in-manifest-threshold",
-    "full-compaction.delta-commits",
     "manifest.full-compaction-threshold-size",
     "manifest.merge-min-count",
     "num-levels",
     "num-sorted-run.compaction-trigger",
     "num-sorted-run.stop-trigger",
     "page-size",
-    "partition.expiration-check-interval",
-    "partition.expiration-strategy",
-    "partition.expiration-time",
-    "partition.timestamp-formatter",
-    "partition.timestamp-pattern",
-    "record-level.expire-time",
-    "record-level.time-field",
-    "snapshot.clean-empty-directories",
-    "snapshot.expire.execution-mode",
     "sort-compaction.range-strategy",
     "sort-spill-threshold",
-    "tag.automatic-creation",
-    "tag.callback.sink",
-    "tag.creation-delay",
-    "tag.creation-period",
-    "tag.default-time-retained",
-    "tag.num-retained-max",
     "target-file-size",
     "target-file-row-num",
     "type",
@@ -148,6 +130,10 @@ const NOT_YET: &[(&str, &str)] = &[
     ("scan.parallelism", "a parallelism of its own for one scan"),
     ("consumer-id", "consumer progress files"),
     ("consumer.mode", "consumer progress files"),
+    ("full-compaction.delta-commits", "compaction"),
+    ("partition.expiration-time", "partition expiry"),
+    ("record-level.expire-time", "record expiry"),
+    ("tag.automatic-creation", "automatic tags"),
     ("lookup.cache", "lookup joins on Paimon tables"),
     ("lookup.async", "lookup joins on Paimon tables"),
     ("scan.file-creation-time-millis", "scans by file creation time"),

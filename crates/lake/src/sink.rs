@@ -123,8 +123,9 @@ pub(crate) struct PaimonSink {
     pub(crate) max_parallelism: Option<usize>,
     /// Write-buffer bytes of one writer.
     pub(crate) buffer: u64,
-    /// Buckets that one writer may hold open at once, for sharing the buffer.
-    pub(crate) buckets: u64,
+    /// A writer's buckets share the buffer: when they hold this much together, all
+    /// are written out. `None` where an epoch can be written out only once.
+    pub(crate) spill: Option<u64>,
     pub(crate) overwrite: Option<Overwrite>,
     /// Identity of this run's commits.
     pub(crate) user: String,
@@ -143,11 +144,9 @@ impl Sink for PaimonSink {
         self.mode
     }
 
-    fn writer(&self, _subtask: usize, parallelism: usize) -> Result<Box<dyn SinkWriter>> {
-        // The crate buffers per bucket: share the memory among a writer's buckets.
-        let open = self.buckets.div_ceil(parallelism.max(1) as u64).max(1);
-        let share = (self.buffer / open).max(1 << 20);
-        let options = HashMap::from([("write.parquet-buffer-size".to_owned(), share.to_string())]);
+    fn writer(&self, _subtask: usize, _parallelism: usize) -> Result<Box<dyn SinkWriter>> {
+        let options =
+            HashMap::from([("write.parquet-buffer-size".to_owned(), self.buffer.to_string())]);
         let keyed = !self.table.schema().primary_keys().is_empty();
         let table = if keyed { self.table.copy_with_options(options) } else { self.table.clone() };
         let mut builder =
@@ -158,7 +157,7 @@ impl Sink for PaimonSink {
         let write = builder.new_write().map_err(lake_error)?;
         let (tx, rx) = channel(WRITE_AHEAD);
         let failure = Arc::new(Mutex::new(None));
-        runtime()?.spawn(write_loop(write, rx, Arc::clone(&failure)));
+        runtime()?.spawn(write_loop(write, self.spill, rx, Arc::clone(&failure)));
         Ok(Box::new(Writer {
             layout: Arc::clone(&self.layout),
             user: self.user.clone(),
@@ -201,23 +200,35 @@ enum Command {
 /// The writer's task: owns the open files.
 async fn write_loop(
     mut write: TableWrite,
+    spill: Option<u64>,
     mut commands: Receiver<Command>,
     failure: Arc<Mutex<Option<Error>>>,
 ) {
     let fail = |e: Error| *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
+    // Files of the epoch that were finished early, to bound memory.
+    let mut early: Vec<CommitMessage> = Vec::new();
+    let mut held = 0u64;
     while let Some(command) = commands.recv().await {
         match command {
             Command::Rows(batch) => {
-                if let Err(e) = write.write_arrow_batch(&batch).await {
+                held += batch.get_array_memory_size() as u64;
+                let mut written = write.write_arrow_batch(&batch).await;
+                if written.is_ok() && spill.is_some_and(|s| held >= s) {
+                    held = 0;
+                    written = write.prepare_commit().await.map(|m| early.extend(m));
+                }
+                if let Err(e) = written {
                     fail(lake_error(e));
                     break;
                 }
             }
             Command::Prepare(reply) => {
+                held = 0;
                 let prepared = write.prepare_commit().await.map_err(lake_error);
                 let failed = prepared.is_err();
+                let all = prepared.map(|m| early.drain(..).chain(m).collect());
                 // The writer may be gone; its files are then swept by maintenance.
-                let _ = reply.send(prepared);
+                let _ = reply.send(all);
                 if failed {
                     break;
                 }

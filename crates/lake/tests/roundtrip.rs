@@ -550,6 +550,37 @@ fn old_snapshots_expire_and_keep_what_others_need() {
     assert!(data <= 6, "{data} files left");
 }
 
+#[test]
+fn a_small_buffer_writes_more_files_and_the_same_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let cat = catalog(dir.path());
+    let mut cols = columns();
+    cols.push(("p", DataType::string().not_null()));
+    let with = [("bucket", "2"), ("write-buffer-size", "1 mb"), ("changelog-producer", "input")];
+    cat.create_table("default", "t", table(&cols, &["id", "p"], &["p"], &with)).unwrap();
+    let mut job = Job::new(&sink_spec(spec(&cat, "t", &[])), 2);
+    let text = "x".repeat(100);
+    for round in 0..3 {
+        for chunk in 0..4i64 {
+            let row = |i: i64| {
+                let name = format!("{text}{round}");
+                (
+                    if round == 0 { 0u8 } else { 2 },
+                    vec![int(i), s(&name), s(&format!("p{}", i % 5))],
+                )
+            };
+            let rows: Vec<_> = (chunk * 5000..(chunk + 1) * 5000).map(row).collect();
+            job.write(&rows);
+        }
+    }
+    let prepared = job.prepare(1);
+    assert!(prepared.len() > 10, "{} messages", prepared.len());
+    job.committer.commit(1, prepared).unwrap();
+    let got = read(&source_spec(spec(&cat, "t", &[]), true), 2);
+    assert_eq!(got.len(), 20_000);
+    assert!(got.iter().all(|r| r.contains("x2, p")));
+}
+
 /// Figures for a report: `cargo test --release -p weir-lake -- --ignored --nocapture throughput`.
 #[test]
 #[ignore = "a measurement, not a check"]
