@@ -1,1 +1,142 @@
-//! Placeholder.
+//! The streaming operators, one file each, built from operator specs.
+//!
+//! [`build`] makes the instance of a node for one worker, [`build_source`] the
+//! one source that needs no connector (VALUES). Sources and sinks over tables
+//! are connectors' and are adapted elsewhere.
+//!
+//! Invariants: operators take {-U, -D} as minus and {+I, +U} as plus, in any
+//! order; within a batch a keyed operator emits one change per touched key; no
+//! call emits much more than 8,192 rows before it returns `Step::More`; all
+//! state is in tables of `weir-state`, so that a barrier can seal it.
+//!
+//! Where to look next: [`agg`] for aggregate functions, [`window`] for window
+//! arithmetic, then the operator you care about.
+
+pub mod agg;
+pub mod calc;
+pub mod group_aggregate;
+pub mod program;
+pub mod session;
+pub mod simple;
+pub mod util;
+pub mod watermark;
+pub mod window;
+pub mod window_aggregate;
+
+use weir_core::{Error, Result, Schema};
+use weir_functions::EvalContext;
+use weir_runtime::{Operator, SourceTask, TaskContext};
+use weir_spec::{ChangelogMode, NodeSpec, OpSpec};
+
+/// What operators need to know beside their spec.
+#[derive(Clone)]
+pub struct OpContext {
+    /// Session settings that expressions see.
+    pub eval: EvalContext,
+    /// Which instance is built.
+    pub task: TaskContext,
+    /// Row kinds of the inputs.
+    pub inputs: Vec<ChangelogMode>,
+    /// `table.exec.state.ttl` in milliseconds for operators without their own; 0 = never.
+    pub state_ttl: i64,
+    /// `table.local-time-zone`.
+    pub time_zone: String,
+    /// Some expression of the job looks at the watermark (CURRENT_WATERMARK).
+    pub exact_watermarks: bool,
+}
+
+impl OpContext {
+    fn input_mode(&self, input: usize) -> ChangelogMode {
+        self.inputs.get(input).copied().unwrap_or(ChangelogMode::ALL)
+    }
+}
+
+/// Builds a source that needs no connector.
+pub fn build_source(node: &NodeSpec, context: &OpContext) -> Result<Box<dyn SourceTask>> {
+    match &node.op {
+        OpSpec::Values(rows) => {
+            Ok(Box::new(simple::Values::new(rows, &node.schema, context.task.subtask)?))
+        }
+        _ => Err(Error::internal(format!("{} is not a source of its own", node.name))),
+    }
+}
+
+/// Builds the instance of a node for one worker.
+pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<Box<dyn Operator>> {
+    let Some(input) = inputs.first() else {
+        return Err(Error::internal(format!("{} has no input", node.name)));
+    };
+    let output = &node.schema;
+    let groups = context.task.max_parallelism;
+    let retracts = !context.input_mode(0).is_insert_only();
+    let eval = || context.eval.clone();
+    Ok(match &node.op {
+        OpSpec::Calc { filter, projection } => {
+            Box::new(calc::Calc::new(filter.as_ref(), projection, input, output, eval())?)
+        }
+        OpSpec::WatermarkAssigner { rowtime, watermark, idle_timeout, interval } => {
+            Box::new(watermark::WatermarkAssigner::new(
+                *rowtime,
+                watermark,
+                *idle_timeout,
+                *interval,
+                context.exact_watermarks,
+                eval(),
+            )?)
+        }
+        OpSpec::Union | OpSpec::Collect => Box::new(simple::Pass::new(output)),
+        OpSpec::DropUpdateBefore => Box::new(simple::Pass::without_update_before(output)),
+        OpSpec::GroupAggregate { keys, calls, update_before, input_retracts, state_ttl } => {
+            Box::new(group_aggregate::GroupAggregate::new(
+                keys,
+                calls,
+                *update_before,
+                *input_retracts,
+                *state_ttl,
+                input,
+                output,
+                groups,
+            )?)
+        }
+        OpSpec::WindowTableFunction(spec) => match window::Aligned::new(&spec.kind)? {
+            Some(aligned) => Box::new(simple::WindowTableFunction::new(
+                spec,
+                aligned,
+                &context.time_zone,
+                output,
+            )?),
+            None => Box::new(session::SessionWindows::table_function(
+                spec,
+                &context.time_zone,
+                (input, output),
+                groups,
+            )?),
+        },
+        OpSpec::WindowAggregate { window, attached, keys, calls, time_zone } => {
+            let session = matches!(window.kind, weir_spec::WindowKind::Session { .. });
+            if session && attached.is_none() {
+                Box::new(session::SessionWindows::aggregate(
+                    window,
+                    keys,
+                    calls,
+                    time_zone,
+                    (input, output),
+                    retracts,
+                    groups,
+                )?)
+            } else {
+                Box::new(window_aggregate::WindowAggregate::new(
+                    window, *attached, keys, calls, time_zone, retracts, input, output, groups,
+                )?)
+            }
+        }
+        OpSpec::Expand(projections) => Box::new(simple::Expand::new(projections, output, eval())?),
+        OpSpec::Unnest { collection, flatten, ordinality, outer } => Box::new(
+            simple::Unnest::new(collection, *flatten, *ordinality, *outer, output, eval())?,
+        ),
+        OpSpec::Source(_) | OpSpec::Sink(_) | OpSpec::Values(_) => {
+            return Err(Error::internal(format!("{} is not built here", node.name)));
+        }
+        _ => return Err(Error::unsupported(&node.name)),
+    })
+}

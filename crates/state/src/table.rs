@@ -58,6 +58,8 @@ pub struct TableSpec {
     pub ttl: i64,
     /// Number of key groups of the job.
     pub max_parallelism: u32,
+    /// Bytes at the front of keys (window bounds) that do not choose the key group.
+    pub prefix: usize,
 }
 
 /// A sealed table: one run of bytes per non-empty key group.
@@ -182,12 +184,20 @@ impl<S: SlotStore> KeyedTable<S> {
         }
     }
 
+    /// The hash that the exchange in front of the operator used.
+    fn routing_hash(&self, slot: u32) -> u64 {
+        match self.spec.prefix {
+            0 => self.index.hash(slot),
+            n => hash_key(self.index.key(slot).get(n..).unwrap_or_default()),
+        }
+    }
+
     /// Writes the whole table, one run per key group.
     pub fn seal(&self) -> SealedTable {
         let mut slots: Vec<(u32, u32)> = self
             .index
             .live()
-            .map(|s| (key_group(self.index.hash(s), self.spec.max_parallelism), s))
+            .map(|s| (key_group(self.routing_hash(s), self.spec.max_parallelism), s))
             .collect();
         slots.sort_unstable();
         let mut groups = Vec::new();
@@ -268,7 +278,7 @@ mod tests {
     }
 
     fn table(ttl: i64) -> KeyedTable<Vec<i64>> {
-        let spec = TableSpec { name: "t".into(), version: 1, ttl, max_parallelism: 128 };
+        let spec = TableSpec { name: "t".into(), version: 1, ttl, max_parallelism: 128, prefix: 0 };
         KeyedTable::new(spec, Vec::new())
     }
 

@@ -1,0 +1,213 @@
+//! Aggregates that keep values one by one: FIRST_VALUE, LAST_VALUE, LISTAGG,
+//! ARRAY_AGG, COLLECT, the JSON aggregates, SINGLE_VALUE.
+
+use arrow::array::{Array, ArrayRef};
+use weir_core::value::values_to_array;
+use weir_core::{DataType, Error, Result, Value};
+use weir_spec::AggregateCall;
+use weir_state::bytes::put_varint;
+use weir_state::{Reader, read_value, write_value};
+
+use super::Accumulator;
+use super::fold::*;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    First,
+    Last,
+    Single,
+    List,
+    Array,
+    Multiset,
+    JsonObject { null: bool },
+    JsonArray { null: bool },
+}
+
+struct Values {
+    what: What,
+    ty: DataType,
+    types: Vec<DataType>,
+    /// Keep NULL arguments.
+    nulls: bool,
+    /// Only the first (or last) value matters.
+    one: bool,
+    separator: String,
+    slots: Vec<Vec<Vec<Value>>>,
+}
+
+/// Builds the aggregate, or refuses its name.
+pub fn build(call: &AggregateCall, types: &[DataType], retracts: bool) -> Result<Box<dyn Accumulator>> {
+    let literal = |i: usize| call.literals.get(i).and_then(Option::as_ref);
+    let name = call.function.as_str();
+    let what = match name {
+        "FIRST_VALUE" => What::First,
+        "LAST_VALUE" => What::Last,
+        "SINGLE_VALUE" => What::Single,
+        "LISTAGG" | "STRING_AGG" => What::List,
+        "ARRAY_AGG" => What::Array,
+        "COLLECT" => What::Multiset,
+        n if n.starts_with("JSON_OBJECTAGG") => {
+            What::JsonObject { null: !n.contains("ABSENT") }
+        }
+        n if n.starts_with("JSON_ARRAYAGG") => What::JsonArray { null: n.contains("NULL_ON_NULL") },
+        other => return Err(Error::unsupported(format!("aggregate function {other}"))),
+    };
+    let separator = match literal(1) {
+        Some(Value::String(s)) => s.clone(),
+        _ => ",".to_owned(),
+    };
+    let nulls = matches!(what, What::Single | What::Array)
+        || matches!(what, What::JsonObject { .. } | What::JsonArray { null: true });
+    let one = !retracts && matches!(what, What::First | What::Last);
+    let (types, ty) = (types.to_vec(), call.ty.clone());
+    Ok(Box::new(Values { what, ty, types, nulls, one, separator, slots: Vec::new() }))
+}
+
+impl Values {
+    fn result(&self, rows: &[Vec<Value>]) -> Result<Value> {
+        let firsts = || rows.iter().filter_map(|r| r.first());
+        Ok(match self.what {
+            What::First => rows.first().map_or(Value::Null, |r| r[0].clone()),
+            What::Last => rows.last().map_or(Value::Null, |r| r[0].clone()),
+            What::Single if rows.len() > 1 => {
+                return Err(Error::data("SingleValueAggFunction received more than one element."));
+            }
+            What::Single => rows.first().map_or(Value::Null, |r| r[0].clone()),
+            What::List if rows.is_empty() => Value::Null,
+            What::List => {
+                let texts: Vec<&str> = firsts().filter_map(Value::as_str).collect();
+                Value::String(texts.join(&self.separator))
+            }
+            What::Array if rows.is_empty() => Value::Null,
+            What::Array => Value::Array(firsts().cloned().collect()),
+            What::Multiset => {
+                let mut counts: Vec<(Value, Value)> = Vec::new();
+                for v in firsts() {
+                    match counts.iter_mut().find(|(k, _)| k == v) {
+                        Some((_, Value::Int(n))) => *n += 1,
+                        _ => counts.push((v.clone(), Value::Int(1))),
+                    }
+                }
+                Value::Map(counts)
+            }
+            What::JsonObject { null } => self.object(rows, null),
+            What::JsonArray { .. } => {
+                let items: Vec<String> = firsts().map(|v| json(v, &self.types[0])).collect();
+                Value::String(format!("[{}]", items.join(",")))
+            }
+        })
+    }
+
+    fn object(&self, rows: &[Vec<Value>], null: bool) -> Value {
+        let mut entries = std::collections::BTreeMap::new();
+        for r in rows {
+            if let (Some(k), Some(v)) = (r[0].as_str(), r.get(1)) {
+                if null || !v.is_null() {
+                    entries.insert(quote(k), json(v, &self.types[1]));
+                }
+            }
+        }
+        let items: Vec<String> = entries.into_iter().map(|(k, v)| format!("{k}:{v}")).collect();
+        Value::String(format!("{{{}}}", items.join(",")))
+    }
+}
+
+/// JSON text of a value.
+fn json(v: &Value, ty: &DataType) -> String {
+    use weir_core::types::TypeKind;
+    match v {
+        Value::Null => "null".into(),
+        Value::Boolean(b) => b.to_string(),
+        Value::Int(x) => x.to_string(),
+        Value::Float(x) => format!("{x:?}"),
+        Value::Double(x) => format!("{x:?}"),
+        Value::Decimal(x) => {
+            let scale = if let TypeKind::Decimal(_, s) = ty.kind { usize::from(s) } else { 0 };
+            let digits = format!("{:0>width$}", x.unsigned_abs(), width = scale + 1);
+            let (whole, part) = digits.split_at(digits.len() - scale);
+            let dot = if scale > 0 { "." } else { "" };
+            format!("{}{whole}{dot}{part}", if *x < 0 { "-" } else { "" })
+        }
+        // JSON_OBJECT and JSON_ARRAY as arguments arrive as text, too: they are quoted like any string.
+        Value::String(s) => quote(s),
+        Value::Array(items) => {
+            let inner = if let TypeKind::Array(e) = &ty.kind { (**e).clone() } else { ty.clone() };
+            let items: Vec<String> = items.iter().map(|i| json(i, &inner)).collect();
+            format!("[{}]", items.join(","))
+        }
+        other => quote(&format!("{other:?}")),
+    }
+}
+
+fn quote(s: &str) -> String {
+    let mut out = String::with_capacity(s.len() + 2);
+    out.push('"');
+    for c in s.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if (c as u32) < 0x20 => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+impl Accumulator for Values {
+    fn resize(&mut self, slots: usize) {
+        self.slots.resize_with(slots, Vec::new);
+    }
+    fn clear(&mut self, slot: usize) {
+        self.slots[slot].clear();
+    }
+    fn update(&mut self, rows: &Rows<'_>, args: &[ArrayRef]) -> Result<()> {
+        let (slots, what, one, nulls) = (&mut self.slots, self.what, self.one, self.nulls);
+        let first_only = one && what == What::First;
+        rows.each(|i, s, op| {
+            let list = &mut slots[s];
+            if (!nulls && args[0].is_null(i)) || (first_only && !list.is_empty()) {
+                return;
+            }
+            let row: Vec<Value> = args.iter().map(|a| Value::from_array(a.as_ref(), i)).collect();
+            if op & MINUS == 0 {
+                if one {
+                    list.clear();
+                }
+                list.push(row);
+            } else if let Some(at) = list.iter().position(|r| *r == row) {
+                list.remove(at);
+            }
+        });
+        Ok(())
+    }
+    fn finish(&self, slots: &[u32]) -> Result<ArrayRef> {
+        let values = slots
+            .iter()
+            .map(|&s| self.result(&self.slots[s as usize]))
+            .collect::<Result<Vec<_>>>()?;
+        values_to_array(&values, &self.ty)
+    }
+    fn write(&self, slot: usize, out: &mut Vec<u8>) {
+        put_varint(out, self.slots[slot].len() as u64);
+        for row in &self.slots[slot] {
+            row.iter().for_each(|v| write_value(v, out));
+        }
+    }
+    fn merge(&mut self, slot: usize, input: &mut Reader<'_>) -> Result<()> {
+        for _ in 0..input.varint()? {
+            let row = (0..self.types.len()).map(|_| read_value(input)).collect::<Result<Vec<_>>>()?;
+            let list = &mut self.slots[slot];
+            if self.one && self.what == What::Last {
+                list.clear();
+            }
+            if !(self.one && self.what == What::First && !list.is_empty()) {
+                list.push(row);
+            }
+        }
+        Ok(())
+    }
+}

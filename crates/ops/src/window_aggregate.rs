@@ -1,0 +1,417 @@
+//! GROUP BY window over TUMBLE, HOP, CUMULATE and attached windows, by slices.
+//!
+//! One group table serves all open slices: its key is (slice end, window start
+//! of attached windows, group key), so that a batch is folded in one pass
+//! whatever slices its rows belong to. When the watermark passes a window end,
+//! the slices of the window are merged (tumbling windows are emitted as they
+//! are) and a slice goes with the last window that needs it. Rows whose last
+//! window has fired are dropped and counted.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, UInt32Array};
+use arrow::datatypes::SchemaRef;
+use weir_core::batch::TARGET_ROWS;
+use weir_core::keys::{EncodedKeys, hash_key};
+use weir_core::value::timestamp_array;
+use weir_core::{ChangeBatch, DataType, Result, Schema};
+use weir_runtime::{Barrier, Mark, Operator, Out, Seal, Step, TaskContext, now_ms};
+use weir_spec::{AggregateCall, WindowSpec};
+use weir_state::bytes::{put_bytes, put_i64};
+use weir_state::{KeyIndex, KeyedTable, Reader, RowCodec, SlotStore, TableSpec};
+
+use crate::agg::{AggSet, MINUS};
+use crate::util::*;
+use crate::window::{Aligned, Zone};
+
+/// Bytes of the encoded (slice end, window start) in front of keys.
+const PREFIX: usize = 18;
+
+struct Groups {
+    counts: Vec<i64>,
+    keys: Vec<Option<Box<[u8]>>>,
+    aggs: AggSet,
+}
+
+impl SlotStore for Groups {
+    fn resize(&mut self, slots: usize) {
+        self.counts.resize(slots.max(self.counts.len()), 0);
+        self.keys.resize(slots.max(self.keys.len()), None);
+        self.aggs.resize(slots);
+    }
+    fn clear(&mut self, slot: usize) {
+        self.counts[slot] = 0;
+        self.keys[slot] = None;
+        self.aggs.clear(slot);
+    }
+    fn write(&self, slot: usize, out: &mut Vec<u8>) {
+        put_i64(out, self.counts[slot]);
+        put_bytes(out, self.keys[slot].as_deref().unwrap_or_default());
+        self.aggs.write(slot, out);
+    }
+    fn read(&mut self, slot: usize, input: &mut Reader<'_>) -> Result<()> {
+        self.counts[slot] = input.i64()?;
+        self.keys[slot] = Some(input.bytes()?.into());
+        self.aggs.read(slot, input)
+    }
+}
+
+/// Slices by (end, start); start is 0 unless windows are attached.
+type SliceId = (i64, i64);
+
+/// A window whose rows are being emitted.
+struct Firing {
+    start: i64,
+    end: i64,
+    /// Merged groups; None = the slots of `table`.
+    merged: Option<(AggSet, Vec<Box<[u8]>>)>,
+    slots: Vec<u32>,
+    at: usize,
+    /// Slices to drop when done.
+    drop: Vec<SliceId>,
+}
+
+/// What is needed to rebuild accumulators for merging.
+struct Recipe {
+    calls: Vec<AggregateCall>,
+    types: Vec<DataType>,
+    retracts: bool,
+}
+
+/// See the module.
+pub struct WindowAggregate {
+    spec: WindowSpec,
+    aligned: Option<Aligned>,
+    attached: Option<(usize, usize, usize)>,
+    zone: Zone,
+    keys: Vec<usize>,
+    key_codec: RowCodec,
+    recipe: Recipe,
+    table: KeyedTable<Groups>,
+    slices: BTreeMap<SliceId, Vec<u32>>,
+    /// Windows to fire: (end, start).
+    pending: BTreeSet<(i64, i64)>,
+    firing: VecDeque<Firing>,
+    watermark: i64,
+    held_mark: Option<Mark>,
+    schema: SchemaRef,
+    encoded: EncodedKeys,
+    slots: Vec<u32>,
+}
+
+impl WindowAggregate {
+    /// Builds the operator; SESSION windows that are not attached belong to `session`.
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        spec: &WindowSpec,
+        attached: Option<(usize, usize, usize)>,
+        keys: &[usize],
+        calls: &[AggregateCall],
+        zone: &str,
+        retracts: bool,
+        input: &Schema,
+        output: &Schema,
+        max_parallelism: u32,
+    ) -> Result<Self> {
+        let recipe = Recipe { calls: calls.to_vec(), types: types(input), retracts };
+        let aggs = AggSet::new(calls, &recipe.types, retracts)?;
+        let store = Groups { counts: Vec::new(), keys: Vec::new(), aggs };
+        let table = TableSpec { prefix: PREFIX, ..table_spec("slices", 0, max_parallelism) };
+        Ok(Self {
+            aligned: Aligned::new(&spec.kind)?,
+            zone: Zone::of(&spec.time_type, zone)?,
+            spec: spec.clone(),
+            attached,
+            keys: keys.to_vec(),
+            key_codec: RowCodec::new(&input.project(keys)),
+            recipe,
+            table: KeyedTable::new(table, store),
+            slices: BTreeMap::new(),
+            pending: BTreeSet::new(),
+            firing: VecDeque::new(),
+            watermark: i64::MIN,
+            held_mark: None,
+            schema: output.to_arrow(),
+            encoded: EncodedKeys::default(),
+            slots: Vec::new(),
+        })
+    }
+
+    /// Slice of every row.
+    fn assign(&self, batch: &ChangeBatch) -> Result<Vec<SliceId>> {
+        let rows = batch.len();
+        if let Some((start, end, _)) = self.attached {
+            let (s, e) = (Times::of(batch.column(start))?, Times::of(batch.column(end))?);
+            return (0..rows).map(|i| Ok((e.need(i)?, s.need(i)?))).collect();
+        }
+        let Some(aligned) = self.aligned else { return Ok(Vec::new()) };
+        if !self.spec.event_time {
+            let slice = aligned.slice_end(self.zone.to_local(now_ms()));
+            return Ok(vec![(slice, 0); rows]);
+        }
+        let times = Times::of(batch.column(self.spec.time_column))?;
+        (0..rows).map(|i| Ok((aligned.slice_end(self.zone.to_local(times.need(i)?)), 0))).collect()
+    }
+
+    fn fired(&self, end: i64) -> bool {
+        self.zone.to_epoch(end - 1) <= self.watermark
+    }
+
+    fn windows_of(&self, slice: SliceId) -> Vec<(i64, i64)> {
+        match (self.attached, self.aligned) {
+            (None, Some(a)) => a.window_ends(slice.0).map(|e| (e, a.start_of(e))).collect(),
+            _ => vec![slice],
+        }
+    }
+
+    /// Drops late rows; opens slices that are new.
+    fn admit(&mut self, batch: ChangeBatch, ids: &mut Vec<SliceId>, out: &mut Out) -> Result<ChangeBatch> {
+        let mut last: Option<(SliceId, bool)> = None;
+        let mut keep = Vec::with_capacity(ids.len());
+        for &id in ids.iter() {
+            let ok = match last {
+                Some((seen, ok)) if seen == id => ok,
+                _ => {
+                    let windows = self.windows_of(id);
+                    let open = windows.iter().any(|w| !self.fired(w.0));
+                    if open && !self.slices.contains_key(&id) {
+                        self.slices.insert(id, Vec::new());
+                        let waiting: Vec<_> =
+                            windows.into_iter().filter(|w| !self.fired(w.0)).collect();
+                        self.pending.extend(waiting);
+                    }
+                    last = Some((id, open));
+                    open
+                }
+            };
+            keep.push(ok);
+        }
+        if keep.iter().all(|&k| k) {
+            return Ok(batch);
+        }
+        let indices: Vec<u32> = (0..ids.len() as u32).filter(|&i| keep[i as usize]).collect();
+        // A row of a gap between sparse HOP windows belongs nowhere, it is not late.
+        let late = (0..ids.len())
+            .filter(|&i| !keep[i] && !self.windows_of(ids[i]).is_empty())
+            .count();
+        out.count_late(late as u64);
+        let mut at = keep.iter();
+        ids.retain(|_| at.next().copied().unwrap_or(false));
+        batch.take(&UInt32Array::from(indices))
+    }
+
+    fn fold(&mut self, batch: &ChangeBatch, ids: &[SliceId]) -> Result<()> {
+        let mut key_columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from_iter_values(ids.iter().map(|i| i.0))),
+            Arc::new(Int64Array::from_iter_values(ids.iter().map(|i| i.1))),
+        ];
+        let group_columns = columns(batch, &self.keys);
+        key_columns.extend(group_columns.iter().cloned());
+        self.encoded.encode_into(&key_columns, batch.len())?;
+        self.table.hydrate(&self.encoded, 0, &mut self.slots);
+        let mut fresh = Vec::new();
+        let store = &mut self.table.store;
+        for (row, &slot) in self.slots.iter().enumerate() {
+            if store.keys[slot as usize].is_none() {
+                store.keys[slot as usize] = Some(Box::default());
+                fresh.push(row as u32);
+            }
+        }
+        if !fresh.is_empty() {
+            let indices = UInt32Array::from(fresh);
+            let rows = self.key_codec.encode(&take_all(&group_columns, &indices)?, indices.len());
+            for (i, &row) in indices.values().iter().enumerate() {
+                let slot = self.slots[row as usize];
+                store.keys[slot as usize] = Some(rows.row(i).into());
+                self.slices.entry(ids[row as usize]).or_default().push(slot);
+            }
+        }
+        let ops: Option<Vec<u8>> = batch
+            .kind_bytes()
+            .map(|k| k.iter().map(|&k| if is_minus(k) { MINUS } else { 0 }).collect());
+        for (row, &slot) in self.slots.iter().enumerate() {
+            let minus = ops.as_ref().is_some_and(|o| o[row] == MINUS);
+            store.counts[slot as usize] += if minus { -1 } else { 1 };
+        }
+        store.aggs.update(batch, &self.slots, ops.as_deref())
+    }
+
+    /// Prepares the windows that the watermark (or clock) has passed.
+    fn fire(&mut self) -> Result<()> {
+        while let Some(&(end, start)) = self.pending.first() {
+            if !self.fired(end) {
+                break;
+            }
+            self.pending.pop_first();
+            let firing = self.prepare(end, start)?;
+            self.firing.push_back(firing);
+            // One window at a time keeps merged copies few.
+            break;
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self, end: i64, start: i64) -> Result<Firing> {
+        let single = self.attached.is_some() || self.aligned.is_none_or(|a| a.is_tumbling());
+        if single {
+            let id = if self.attached.is_some() { (end, start) } else { (end, 0) };
+            let counts = &self.table.store.counts;
+            let all = self.slices.get(&id).cloned().unwrap_or_default();
+            let slots = all.into_iter().filter(|&s| counts[s as usize] > 0).collect();
+            return Ok(Firing { start, end, merged: None, slots, at: 0, drop: vec![id] });
+        }
+        let mut aggs = AggSet::new(&self.recipe.calls, &self.recipe.types, self.recipe.retracts)?;
+        let (mut index, mut counts, mut keys) = (KeyIndex::default(), Vec::new(), Vec::new());
+        let mut bytes = Vec::new();
+        let ids: Vec<SliceId> = self.slices.range((start + 1, i64::MIN)..=(end, i64::MAX)).map(|s| *s.0).collect();
+        let store = &self.table.store;
+        for id in &ids {
+            for &from in &self.slices[id] {
+                let Some(key) = store.keys[from as usize].as_deref() else { continue };
+                let (to, new) = index.get_or_insert(hash_key(key), key);
+                if new {
+                    aggs.resize(index.slots());
+                    counts.push(0i64);
+                    keys.push(Box::from(key));
+                }
+                counts[to as usize] += store.counts[from as usize];
+                bytes.clear();
+                store.aggs.write(from as usize, &mut bytes);
+                aggs.merge(to as usize, &mut Reader::new(&bytes))?;
+            }
+        }
+        let slots = (0..counts.len() as u32).filter(|&s| counts[s as usize] > 0).collect();
+        let drop = ids
+            .into_iter()
+            .filter(|id| self.windows_of(*id).last().is_none_or(|w| w.0 <= end))
+            .collect();
+        Ok(Firing { start, end, merged: Some((aggs, keys)), slots, at: 0, drop })
+    }
+
+    /// Emits up to one batch of the window in front; true if there was one.
+    fn emit(&mut self, out: &mut Out) -> Result<bool> {
+        let Some(f) = self.firing.front_mut() else { return Ok(false) };
+        let to = (f.at + TARGET_ROWS).min(f.slots.len());
+        let slots = &f.slots[f.at..to];
+        let store = &self.table.store;
+        let key = |s: u32| match &f.merged {
+            Some((_, keys)) => &keys[s as usize][..],
+            None => store.keys[s as usize].as_deref().unwrap_or_default(),
+        };
+        if !slots.is_empty() {
+            let mut result = self.key_codec.decode(slots.iter().map(|&s| key(s)))?;
+            let aggs = f.merged.as_ref().map_or(&store.aggs, |m| &m.0);
+            result.extend(aggs.finish(slots)?);
+            result.extend(window_columns(f.start, f.end, self.zone, &self.spec.time_type, slots.len()));
+            out.data(batch_of(&self.schema, result, vec![PLUS_I; slots.len()])?);
+        }
+        f.at = to;
+        if f.at == f.slots.len() {
+            let done = self.firing.pop_front();
+            for id in done.into_iter().flat_map(|d| d.drop) {
+                for slot in self.slices.remove(&id).unwrap_or_default() {
+                    self.table.remove(slot);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// window_start, window_end, window_time of `rows` equal rows.
+pub fn window_columns(start: i64, end: i64, zone: Zone, time_type: &DataType, rows: usize) -> Vec<ArrayRef> {
+    let of = |v: i64| Int64Array::from(vec![v; rows]);
+    let (precision, ltz) = time_attribute_shape(time_type);
+    vec![
+        timestamp_array(of(start), 3, false),
+        timestamp_array(of(end), 3, false),
+        timestamp_array(of(zone.to_epoch(end - 1)), precision, ltz),
+    ]
+}
+
+/// Precision (at most 3) and zone-ness of a time attribute's type.
+pub fn time_attribute_shape(ty: &DataType) -> (u8, bool) {
+    use weir_core::types::TypeKind::*;
+    match ty.kind {
+        TimestampLtz(p, _) => (p.min(3), true),
+        Timestamp(p, _) => (p.min(3), false),
+        _ => (3, false),
+    }
+}
+
+impl Operator for WindowAggregate {
+    fn push(&mut self, _: usize, batch: ChangeBatch, out: &mut Out) -> Result<Step> {
+        let mut ids = self.assign(&batch)?;
+        let batch = self.admit(batch, &mut ids, out)?;
+        if !batch.is_empty() {
+            self.fold(&batch, &ids)?;
+        }
+        Ok(Step::Done)
+    }
+
+    fn more(&mut self, out: &mut Out) -> Result<Step> {
+        if self.firing.is_empty() {
+            self.fire()?;
+        }
+        if self.emit(out)? {
+            return Ok(Step::More);
+        }
+        if let Some(mark) = self.held_mark.take() {
+            out.mark(mark);
+        }
+        Ok(Step::Done)
+    }
+
+    fn watermark(&mut self, mark: Mark, out: &mut Out) -> Result<Step> {
+        let Mark::Ts(ts) = mark else {
+            out.mark(mark);
+            return Ok(Step::Done);
+        };
+        if self.spec.event_time {
+            self.watermark = self.watermark.max(ts);
+        }
+        self.held_mark = Some(mark);
+        self.more(out)
+    }
+
+    fn next_timer(&self) -> Option<i64> {
+        let first = self.pending.first().filter(|_| !self.spec.event_time)?;
+        Some(self.zone.to_epoch(first.0))
+    }
+
+    fn on_timer(&mut self, now: i64, out: &mut Out) -> Result<Step> {
+        self.watermark = self.watermark.max(now - 1);
+        self.more(out)
+    }
+
+    fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
+        seal.tables.push(self.table.seal());
+        // How far this instance has fired; after a rescale the lowest counts.
+        seal.positions.push(self.watermark.to_le_bytes().to_vec());
+        Ok(())
+    }
+
+    fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
+        restore_table(&mut self.table, seal, context)?;
+        let fired = seal.positions.iter().filter_map(|p| p.as_slice().try_into().ok());
+        let fired = fired.map(i64::from_le_bytes).min().unwrap_or(i64::MIN);
+        self.watermark = if self.watermark == i64::MIN { fired } else { self.watermark.min(fired) };
+        self.slices.clear();
+        self.pending.clear();
+        let live: Vec<u32> = self.table.index().live().collect();
+        for slot in live {
+            let mut r = Reader::new(self.table.index().key(slot));
+            let (_, end, _, start) = (r.u8()?, r.i64()?, r.u8()?, r.i64()?);
+            self.slices.entry((end, start)).or_default().push(slot);
+            let open: Vec<_> =
+                self.windows_of((end, start)).into_iter().filter(|w| !self.fired(w.0)).collect();
+            self.pending.extend(open);
+        }
+        Ok(())
+    }
+
+    fn wants_full_batches(&self) -> bool {
+        true
+    }
+}
