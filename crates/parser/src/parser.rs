@@ -32,11 +32,11 @@ use crate::literal;
 use crate::span::Span;
 
 /// How deep the grammar may nest (parentheses, subqueries, types).
-const MAX_DEPTH: u32 = 200;
+const MAX_DEPTH: u32 = 128;
 
 /// How high a syntax tree may grow; long operator chains count one per
 /// operator. Everything that walks a tree may recurse this far.
-const MAX_HEIGHT: u32 = 1000;
+const MAX_HEIGHT: u32 = 500;
 
 pub(crate) type PResult<T> = Result<T, Box<ParseError>>;
 

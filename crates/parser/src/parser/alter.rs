@@ -175,7 +175,7 @@ impl Parser<'_> {
                 false => None,
             };
             self.expect_kw("AS")?;
-            AlterMaterializedTableAction::As { start_mode, query: Box::new(self.query()?) }
+            AlterMaterializedTableAction::As { start_mode, query: self.boxed_query()? }
         } else {
             self.tried("SUSPEND");
             AlterMaterializedTableAction::Table(self.table_action()?)
@@ -192,7 +192,7 @@ impl Parser<'_> {
             AlterViewAction::SetOptions(self.options()?)
         } else {
             self.expect_kw("AS")?;
-            AlterViewAction::As(Box::new(self.query()?))
+            AlterViewAction::As(self.boxed_query()?)
         };
         Ok(StatementKind::AlterView(Box::new(AlterView { name, action })))
     }

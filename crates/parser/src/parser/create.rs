@@ -212,13 +212,13 @@ impl Parser<'_> {
 
     fn table_query(&mut self) -> PResult<Option<Box<Query>>> {
         if self.accept_kw("AS") {
-            return self.query().map(|q| Some(Box::new(q)));
+            return self.boxed_query().map(Some);
         }
         if !self.query_starts() {
             return Ok(None);
         }
         self.extension(self.peek().span, "CREATE TABLE .. SELECT; Flink writes AS SELECT");
-        self.query().map(|q| Some(Box::new(q)))
+        self.boxed_query().map(Some)
     }
 
     /// `(columns, watermark, keys)`, if it is there.
@@ -429,7 +429,7 @@ impl Parser<'_> {
             }
         }
         self.expect_kw("AS")?;
-        let query = Box::new(self.query()?);
+        let query = self.boxed_query()?;
         Ok(StatementKind::CreateMaterializedTable(Box::new(CreateMaterializedTable {
             or_alter: prefix.or_alter,
             if_not_exists,
@@ -502,7 +502,7 @@ impl Parser<'_> {
         }
         let comment = self.comment()?;
         self.expect_kw("AS")?;
-        let query = Box::new(self.query()?);
+        let query = self.boxed_query()?;
         Ok(StatementKind::CreateView(Box::new(CreateView {
             or_replace: prefix.or_replace,
             temporary: prefix.temporary,
@@ -593,7 +593,7 @@ impl Parser<'_> {
         let comment = self.comment()?;
         let options = self.with_options()?;
         let query = match self.accept_kw("AS") {
-            true => Some(Box::new(self.query()?)),
+            true => Some(self.boxed_query()?),
             false => None,
         };
         Ok(StatementKind::CreateModel(Box::new(CreateModel {

@@ -26,7 +26,7 @@ impl Parser<'_> {
         if by_name {
             self.extension(at, "INSERT .. BY NAME; Flink matches columns by position");
         }
-        let source = Box::new(self.query()?);
+        let source = self.boxed_query()?;
         let on_conflict = self.on_conflict()?;
         let span = self.span_from(start);
         Ok(Insert {
@@ -186,7 +186,7 @@ impl Parser<'_> {
             true => StatementKind::Insert(Box::new(self.insert()?)),
             false => {
                 self.tried("INSERT");
-                StatementKind::Query(Box::new(self.query()?))
+                StatementKind::Query(self.boxed_query()?)
             }
         };
         let span = self.span_from(inner);

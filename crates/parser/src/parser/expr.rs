@@ -380,18 +380,18 @@ impl Parser<'_> {
     /// look like a scalar subquery until a set operator or clause follows.
     fn parenthesised(&mut self, start: u32) -> PResult<Parenthesised> {
         if self.query_starts() {
-            let query = self.query()?;
+            let query = self.boxed_query()?;
             self.expect(Symbol::RParen)?;
-            return Ok(Parenthesised::Query(Box::new(query)));
+            return Ok(Parenthesised::Query(query));
         }
         let mut list = vec![self.expr()?];
         if self.query_continues()
             && let Some(Expr { kind: ExprKind::Subquery(_), .. }) = list.first()
             && let Some(Expr { kind: ExprKind::Subquery(left), .. }) = list.pop()
         {
-            let query = self.query_after(*left, start)?;
+            let query = self.query_after(left, start)?;
             self.expect(Symbol::RParen)?;
-            return Ok(Parenthesised::Query(Box::new(query)));
+            return Ok(Parenthesised::Query(query));
         }
         while self.accept(Symbol::Comma) {
             list.push(self.expr()?);

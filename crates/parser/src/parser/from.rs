@@ -174,7 +174,7 @@ impl Parser<'_> {
         let start = self.here();
         self.expect(Symbol::LParen)?;
         if self.query_starts() {
-            let query = Box::new(self.query()?);
+            let query = self.boxed_query()?;
             self.expect(Symbol::RParen)?;
             let kind = TableFactorKind::Derived { lateral: false, query };
             return Ok(self.plain_factor(kind, start));
@@ -182,9 +182,7 @@ impl Parser<'_> {
         let mut inner = self.nested(Self::table_with_joins)?;
         if self.query_continues() && is_bare_query(&inner) {
             let query = match inner.relation.kind {
-                TableFactorKind::Derived { query, .. } => {
-                    Box::new(self.query_after(*query, start)?)
-                }
+                TableFactorKind::Derived { query, .. } => self.query_after(query, start)?,
                 _ => return self.unexpected(),
             };
             self.expect(Symbol::RParen)?;

@@ -111,7 +111,7 @@ impl Parser<'_> {
             return Ok(ArgValue::Star);
         }
         if self.peek_kw("TABLE") {
-            return Ok(ArgValue::Table(Box::new(self.table_arg()?)));
+            return self.table_arg().map(|arg| ArgValue::Table(Box::new(arg)));
         }
         if self.peek_kw("MODEL") && self.ident_at(1) {
             self.pos += 1;

@@ -1,5 +1,6 @@
 //! The JSON functions, whose clauses are joined by words.
 
+use super::special::Form;
 use super::{PResult, Parser};
 use crate::ast::*;
 use crate::lexer::Symbol;
@@ -12,19 +13,18 @@ enum On {
 }
 
 impl Parser<'_> {
-    /// Reads the JSON function `word` (upper case), if it is one.
-    pub(super) fn json_call(&mut self, word: &str) -> PResult<Option<ExprKind>> {
-        let kind = match word {
-            "JSON_EXISTS" => self.json_exists()?,
-            "JSON_VALUE" => self.json_value()?,
-            "JSON_QUERY" => self.json_query()?,
-            "JSON_OBJECT" => self.json_object()?,
-            "JSON_ARRAY" => self.json_array()?,
-            "JSON_OBJECTAGG" => self.json_object_agg()?,
-            "JSON_ARRAYAGG" => self.json_array_agg()?,
-            _ => return Ok(None),
-        };
-        Ok(Some(kind))
+    /// How to read the JSON function `word` (upper case), if it is one.
+    pub(super) fn json_form(word: &str) -> Option<Form<Self>> {
+        Some(match word {
+            "JSON_EXISTS" => Self::json_exists,
+            "JSON_VALUE" => Self::json_value,
+            "JSON_QUERY" => Self::json_query,
+            "JSON_OBJECT" => Self::json_object,
+            "JSON_ARRAY" => Self::json_array,
+            "JSON_OBJECTAGG" => Self::json_object_agg,
+            "JSON_ARRAYAGG" => Self::json_array_agg,
+            _ => return None,
+        })
     }
 
     /// What follows `IS [NOT] JSON`.

@@ -37,18 +37,23 @@ impl Parser<'_> {
         })
     }
 
+    /// A query in a box, so that callers stay small on the stack.
+    pub(super) fn boxed_query(&mut self) -> PResult<Box<Query>> {
+        self.query().map(Box::new)
+    }
+
     /// `(query)`.
     pub(super) fn paren_query(&mut self) -> PResult<Box<Query>> {
-        self.parens(|p| p.query().map(Box::new))
+        self.parens(Self::boxed_query)
     }
 
     /// The rest of a query whose first operand, in parentheses, is read.
-    pub(super) fn query_after(&mut self, first: Query, start: u32) -> PResult<Query> {
+    pub(super) fn query_after(&mut self, first: Box<Query>, start: u32) -> PResult<Box<Query>> {
         let operand_height = self.height;
         self.nested(|p| {
             p.height = operand_height;
-            let body = p.set_operations(operand(first), start, 0)?;
-            p.query_tail(None, body, start)
+            let body = p.set_operations(operand(*first), start, 0)?;
+            p.query_tail(None, body, start).map(Box::new)
         })
     }
 

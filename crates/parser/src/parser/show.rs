@@ -163,7 +163,7 @@ impl Parser<'_> {
             "REPLACE" => self.replace_table()?,
             "UPDATE" => self.update()?,
             "DELETE" => self.delete()?,
-            _ => StatementKind::Query(Box::new(self.query()?)),
+            _ => StatementKind::Query(self.boxed_query()?),
         };
         Ok(Statement { kind, span: self.span_from(start) })
     }

@@ -6,6 +6,9 @@ use crate::ast::*;
 use crate::keywords;
 use crate::lexer::{Symbol, TokenKind};
 
+/// Reads one special form from its first word on.
+pub(super) type Form<P> = fn(&mut P) -> PResult<ExprKind>;
+
 impl Parser<'_> {
     /// Reads the special form that begins with `word` (upper case), or takes
     /// nothing when the word begins none here.
@@ -30,51 +33,51 @@ impl Parser<'_> {
     }
 
     fn special_words(&mut self, word: &str) -> PResult<Option<ExprKind>> {
-        let kind = match word {
-            "DATE" | "TIME" | "TIMESTAMP" if self.string_at(1) => self.typed_literal(word)?,
-            "INTERVAL" => self.interval_expr()?,
-            "CASE" => self.case()?,
-            "ARRAY" if self.symbol_at(1) == Some(Symbol::LBracket) => {
-                ExprKind::Array(self.bracket_list()?)
-            }
-            "MAP" if self.symbol_at(1) == Some(Symbol::LBracket) => self.map_literal()?,
-            "MULTISET" if self.symbol_at(1) == Some(Symbol::LBracket) => {
-                ExprKind::Multiset(self.bracket_list()?)
-            }
-            "NEXT" | "CURRENT" if self.kw_at(1, "VALUE") => self.sequence_value()?,
-            "RUNNING" | "FINAL" if self.semantics_follows() => self.match_semantics()?,
+        let bracket = self.symbol_at(1) == Some(Symbol::LBracket);
+        let form: Form<Self> = match word {
+            "DATE" | "TIME" | "TIMESTAMP" if self.string_at(1) => Self::typed_literal,
+            "INTERVAL" => Self::interval_expr,
+            "CASE" => Self::case,
+            "ARRAY" if bracket => |p| p.bracket_list().map(ExprKind::Array),
+            "MAP" if bracket => Self::map_literal,
+            "MULTISET" if bracket => |p| p.bracket_list().map(ExprKind::Multiset),
+            "NEXT" | "CURRENT" if self.kw_at(1, "VALUE") => Self::sequence_value,
+            "RUNNING" | "FINAL" if self.semantics_follows() => Self::match_semantics,
             _ => return Ok(None),
         };
-        Ok(Some(kind))
+        form(self).map(Some)
     }
 
     fn special_call(&mut self, word: &str) -> PResult<Option<ExprKind>> {
-        let kind = match word {
-            "EXISTS" => ExprKind::Exists(self.word_query()?),
-            "UNIQUE" => ExprKind::Unique(self.word_query()?),
-            "CURSOR" => ExprKind::Cursor(self.word_query()?),
-            "ARRAY" => ExprKind::ArrayQuery(self.word_query()?),
-            "MULTISET" => ExprKind::MultisetQuery(self.word_query()?),
-            "MAP" if self.query_starts_at(2) => ExprKind::MapQuery(self.word_query()?),
-            "CAST" => self.cast(false)?,
-            "TRY_CAST" => self.cast(true)?,
-            "ROW" => {
-                self.pos += 1;
-                ExprKind::Row(self.paren_list0(Self::expr)?)
-            }
-            "PERIOD" => self.period()?,
-            "EXTRACT" => self.extract()?,
-            "POSITION" => self.position()?,
-            "SUBSTRING" => self.substring()?,
-            "TRIM" => self.trim()?,
-            "OVERLAY" => self.overlay()?,
-            "FLOOR" => self.round_to(false)?,
-            "CEIL" | "CEILING" => self.round_to(true)?,
-            "TIMESTAMPADD" => self.timestamp_add()?,
-            "TIMESTAMPDIFF" => self.timestamp_diff()?,
-            _ => return self.json_call(word),
+        let form: Form<Self> = match word {
+            "EXISTS" => |p| p.word_query().map(ExprKind::Exists),
+            "UNIQUE" => |p| p.word_query().map(ExprKind::Unique),
+            "CURSOR" => |p| p.word_query().map(ExprKind::Cursor),
+            "ARRAY" => |p| p.word_query().map(ExprKind::ArrayQuery),
+            "MULTISET" => |p| p.word_query().map(ExprKind::MultisetQuery),
+            "MAP" if self.query_starts_at(2) => |p| p.word_query().map(ExprKind::MapQuery),
+            "CAST" | "TRY_CAST" => Self::cast,
+            "ROW" => Self::row,
+            "PERIOD" => Self::period,
+            "EXTRACT" => Self::extract,
+            "POSITION" => Self::position,
+            "SUBSTRING" => Self::substring,
+            "TRIM" => Self::trim,
+            "OVERLAY" => Self::overlay,
+            "FLOOR" | "CEIL" | "CEILING" => Self::round_to,
+            "TIMESTAMPADD" => Self::timestamp_add,
+            "TIMESTAMPDIFF" => Self::timestamp_diff,
+            _ => match Self::json_form(word) {
+                Some(form) => form,
+                None => return Ok(None),
+            },
         };
-        Ok(Some(kind))
+        form(self).map(Some)
+    }
+
+    fn row(&mut self) -> PResult<ExprKind> {
+        self.pos += 1;
+        self.paren_list0(Self::expr).map(ExprKind::Row)
     }
 
     /// `WORD (query)`.
@@ -104,10 +107,11 @@ impl Parser<'_> {
         Ok(ExprKind::Map(list))
     }
 
-    fn typed_literal(&mut self, word: &str) -> PResult<ExprKind> {
+    fn typed_literal(&mut self) -> PResult<ExprKind> {
+        let word = self.word_at(0).to_ascii_uppercase();
         self.pos += 1;
         let value = self.string()?.value;
-        Ok(ExprKind::Literal(match word {
+        Ok(ExprKind::Literal(match word.as_str() {
             "DATE" => Literal::Date(value),
             "TIME" => Literal::Time(value),
             _ => Literal::Timestamp(value),
@@ -190,7 +194,8 @@ impl Parser<'_> {
         Ok(ExprKind::Case { operand, branches, else_result })
     }
 
-    fn cast(&mut self, try_cast: bool) -> PResult<ExprKind> {
+    fn cast(&mut self) -> PResult<ExprKind> {
+        let try_cast = self.peek_kw("TRY_CAST");
         self.pos += 1;
         self.parens(|p| {
             let expr = p.boxed_expr()?;
@@ -315,7 +320,8 @@ impl Parser<'_> {
     }
 
     /// `FLOOR(a [TO unit])`, `CEIL(a [TO unit])`; also other arguments.
-    fn round_to(&mut self, ceil: bool) -> PResult<ExprKind> {
+    fn round_to(&mut self) -> PResult<ExprKind> {
+        let ceil = !self.peek_kw("FLOOR");
         let name = self.any_word();
         self.expect(Symbol::LParen)?;
         let start = self.here();

@@ -51,7 +51,7 @@ impl Parser<'_> {
     }
 
     fn query_statement(&mut self) -> PResult<StatementKind> {
-        Ok(StatementKind::Query(Box::new(self.query()?)))
+        Ok(StatementKind::Query(self.boxed_query()?))
     }
 
     /// The statements about the session and the client.
