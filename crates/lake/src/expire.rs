@@ -3,7 +3,7 @@
 //!
 //! Files of expired snapshots go only if the first kept snapshot and all tags do
 //! without them: a later snapshot uses what the first kept one has, or new files.
-//! Tables with branches or consumers are left to engines that know them.
+//! Snapshots that a consumer has yet to read stay; tables with branches are left alone.
 //!
 //! Invariants: the snapshot file goes last, so an interrupted run is finished by
 //! the next one; whatever cannot be read is kept.
@@ -51,8 +51,16 @@ pub(crate) async fn expire(table: &Table, policy: &Policy) -> paimon::Result<usi
     let manager = table.snapshot_manager();
     let mut ids = manager.list_all_ids().await?;
     ids.sort_unstable();
-    let doomed = choose(table, policy, &ids).await?;
-    if doomed.is_empty() || shared(table).await? {
+    let mut doomed = choose(table, policy, &ids).await?;
+    if doomed.is_empty() || has_branches(table).await? {
+        return Ok(0);
+    }
+    // A consumer still wants its next snapshot and everything after it.
+    let consumers = table.consumer_manager().list_all().await?;
+    if let Some(next) = consumers.iter().map(|(_, next)| *next).min() {
+        doomed.retain(|s| s.id() < next);
+    }
+    if doomed.is_empty() {
         return Ok(0);
     }
     let first_kept = manager.get_snapshot(ids[doomed.len()]).await?;
@@ -91,13 +99,9 @@ async fn choose(table: &Table, policy: &Policy, ids: &[i64]) -> paimon::Result<V
     Ok(out)
 }
 
-/// Whether something besides tags may hold on to old snapshots.
-async fn shared(table: &Table) -> paimon::Result<bool> {
+async fn has_branches(table: &Table) -> paimon::Result<bool> {
     let branches = BranchManager::new(table.file_io().clone(), table.location().to_owned());
-    if !branches.list_all().await?.is_empty() {
-        return Ok(true);
-    }
-    Ok(!table.consumer_manager().list_all().await?.is_empty())
+    Ok(!branches.list_all().await?.is_empty())
 }
 
 /// Names of metadata files that must stay.

@@ -2,7 +2,7 @@
 //!
 //! Computed and metadata columns and the watermark are kept among the Paimon
 //! options under the keys that Flink's Paimon catalog uses (`schema.N.name`,
-//! `.data-type`, `.expr`, `.metadata`, `.virtual`; `schema.watermark.rowtime`,
+//! `.data-type`, `.expr`, `.metadata`, `.virtual`, `.comment`; `schema.watermark.0.rowtime`,
 //! `.strategy.expr`, `.strategy.data-type`), so that both engines see them.
 //!
 //! Invariant: a table written by [`to_paimon`] and read by [`from_paimon`] is the
@@ -19,7 +19,7 @@ use crate::rt::lake_error;
 use crate::{storage, type_text, types};
 
 const PREFIX: &str = "schema.";
-const WATERMARK: &str = "schema.watermark.";
+const WATERMARK: &str = "schema.watermark.0.";
 
 /// Options of a definition as they are stored in the table: canonical, without
 /// those of the connector and the storage.
@@ -211,12 +211,9 @@ fn computed_type(expression: &str, ty: DataType) -> DataType {
 }
 
 fn stored_watermark(options: &HashMap<String, String>) -> Option<WatermarkSpec> {
-    // Older Flink versions count the watermarks: `schema.watermark.0.rowtime`.
-    [WATERMARK.to_owned(), format!("{WATERMARK}0.")].iter().find_map(|prefix| {
-        Some(WatermarkSpec {
-            column: options.get(&format!("{prefix}rowtime"))?.clone(),
-            expression: options.get(&format!("{prefix}strategy.expr"))?.clone(),
-        })
+    Some(WatermarkSpec {
+        column: options.get(&format!("{WATERMARK}rowtime"))?.clone(),
+        expression: options.get(&format!("{WATERMARK}strategy.expr"))?.clone(),
     })
 }
 
@@ -310,7 +307,7 @@ mod tests {
             stored.options()["schema.1.data-type"],
             "TIMESTAMP(3) WITH LOCAL TIME ZONE NOT NULL"
         );
-        assert_eq!(stored.options()["schema.watermark.rowtime"], "ts");
+        assert_eq!(stored.options()["schema.watermark.0.rowtime"], "ts");
         let back = from_paimon(&stored, "/w/db.db/t").unwrap();
         assert_eq!(back.columns, table.columns);
         assert_eq!(back.watermark, table.watermark);

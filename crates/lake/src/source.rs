@@ -311,19 +311,24 @@ async fn await_snapshot(scan: &Scan, id: i64, tx: &Sender<Item>) -> Result<bool>
     }
     let snapshot = match manager.get_snapshot(id).await {
         Ok(s) => s,
-        Err(e) => {
-            let earliest = manager.earliest_snapshot_id().await.ok().flatten();
-            return Err(match earliest {
-                Some(first) if first > id => Error::data(format!(
-                    "snapshot {id} has expired before it was read, the table starts at {first} now"
-                ))
-                .hint("keep more snapshots ('snapshot.time-retained') or restart without state"),
-                _ => lake_error(e),
-            });
-        }
+        Err(e) => return Err(gone(scan, id, e).await),
     };
     let past = |bound: i64| snapshot.watermark().is_some_and(|w| w > bound);
     Ok(!scan.options.bounded_watermark.is_some_and(past))
+}
+
+/// Why a snapshot cannot be read.
+async fn gone(scan: &Scan, id: i64, error: paimon::Error) -> Error {
+    let earliest = scan.table.snapshot_manager().earliest_snapshot_id().await.ok().flatten();
+    match earliest {
+        Some(first) if first > id => Error::data(format!(
+            "snapshot {id} has expired before it was read, the table starts at {first} now"
+        ))
+        .hint(
+            "keep snapshots longer ('snapshot.time-retained'), or start without the stored state",
+        ),
+        _ => lake_error(error),
+    }
 }
 
 fn builder<'a>(scan: &Scan, table: &'a Table) -> Result<ReadBuilder<'a>> {
@@ -369,6 +374,11 @@ async fn read_full(
     tag: Option<&str>,
     tx: &Sender<Item>,
 ) -> Result<()> {
+    if tag.is_none()
+        && let Err(e) = scan.table.snapshot_manager().get_snapshot(snapshot).await
+    {
+        return Err(gone(scan, snapshot, e).await);
+    }
     let selector = match tag {
         Some(tag) => ("scan.tag-name".to_owned(), tag.to_owned()),
         None => ("scan.snapshot-id".to_owned(), snapshot.to_string()),

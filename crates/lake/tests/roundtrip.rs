@@ -581,6 +581,49 @@ fn a_small_buffer_writes_more_files_and_the_same_rows() {
     assert!(got.iter().all(|r| r.contains("x2, p")));
 }
 
+#[test]
+fn tags_and_consumers_keep_their_snapshots() {
+    let dir = tempfile::tempdir().unwrap();
+    let cat = catalog(dir.path());
+    let with =
+        [("bucket", "1"), ("snapshot.num-retained.min", "1"), ("snapshot.num-retained.max", "1")];
+    cat.create_table("default", "t", table(&columns(), &["id"], &[], &with)).unwrap();
+    let home = dir.path().join("default.db/t");
+    let mut job = Job::new(&sink_spec(spec(&cat, "t", &[])), 1);
+    for epoch in 1..=2u64 {
+        job.write(&[(0, vec![int(epoch as i64), s("x")])]);
+        job.commit(epoch);
+    }
+    // A tag is a copy of the snapshot file, a consumer names its next snapshot.
+    std::fs::create_dir_all(home.join("tag")).unwrap();
+    std::fs::copy(home.join("snapshot/snapshot-2"), home.join("tag/tag-two")).unwrap();
+    std::fs::create_dir_all(home.join("consumer")).unwrap();
+    std::fs::write(home.join("consumer/consumer-c"), r#"{"nextSnapshot": 8}"#).unwrap();
+    for epoch in 3..=11u64 {
+        job.write(&[(0, vec![int(epoch as i64), s("x")])]);
+        job.commit(epoch);
+    }
+    assert!(!home.join("snapshot/snapshot-2").exists());
+    assert!(!home.join("snapshot/snapshot-7").exists());
+    assert!(home.join("snapshot/snapshot-8").exists());
+    let at = |with: &[(&str, &str)]| read(&source_spec(spec(&cat, "t", with), true), 1);
+    assert_eq!(at(&[("scan.tag-name", "two")]), ["+I[1, x]", "+I[2, x]"]);
+    assert_eq!(at(&[("scan.version", "two")]).len(), 2);
+    assert_eq!(at(&[("scan.snapshot-id", "8")]).len(), 8);
+    assert_eq!(at(&[]).len(), 11);
+    // The tag survives an overwrite and the expiry of everything before it.
+    std::fs::remove_file(home.join("consumer/consumer-c")).unwrap();
+    for _ in 0..3 {
+        let mut sink = sink_spec(spec(&cat, "t", &[]));
+        sink.overwrite = true;
+        let mut job = Job::new(&sink, 1);
+        job.write(&[(0, vec![int(1), s("only")])]);
+        job.commit(1);
+    }
+    assert_eq!(at(&[("scan.tag-name", "two")]), ["+I[1, x]", "+I[2, x]"]);
+    assert_eq!(at(&[]), ["+I[1, only]"]);
+}
+
 /// Figures for a report: `cargo test --release -p weir-lake -- --ignored --nocapture throughput`.
 #[test]
 #[ignore = "a measurement, not a check"]
