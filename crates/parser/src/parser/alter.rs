@@ -123,6 +123,9 @@ impl Parser<'_> {
             return self.distribution_from(start).map(SchemaElement::Distribution);
         }
         let column = self.column()?;
+        if column.kind == ColumnKind::NameOnly {
+            return self.unexpected_for("a data type");
+        }
         let position = if self.accept_kw("FIRST") {
             Some(ColumnPosition::First)
         } else if self.accept_kw("AFTER") {

@@ -311,7 +311,7 @@ impl Parser<'_> {
         while self.peek().kind == TokenKind::String {
             digits.push_str(&self.string_part()?);
         }
-        let even = digits.len() % 2 == 0;
+        let even = digits.len().is_multiple_of(2);
         if !even || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             let span = self.span_from(start);
             return self.fail(span, "a binary literal takes pairs of hexadecimal digits");

@@ -100,7 +100,7 @@ impl Parser<'_> {
     fn map_literal(&mut self) -> PResult<ExprKind> {
         let start = self.here();
         let list = self.bracket_list()?;
-        if list.len() % 2 != 0 {
+        if !list.len().is_multiple_of(2) {
             let span = self.span_from(start);
             return self.fail(span, "MAP takes pairs of key and value: MAP['a', 1, 'b', 2]");
         }

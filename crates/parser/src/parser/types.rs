@@ -219,7 +219,8 @@ impl Parser<'_> {
             }
             self.expect(Symbol::RParen)?;
         }
-        if self.accept_kw("TO") {
+        if self.peek_kw("TO") && unit_of(self.word_at(1)).is_some_and(|to| is_range(from, to)) {
+            self.pos += 1;
             let to = self.time_unit()?;
             qualifier.to = Some(to);
             if to == TimeUnit::Second {
@@ -248,6 +249,18 @@ fn plain_type(word: &str) -> Option<DataTypeKind> {
         "DESCRIPTOR" => DataTypeKind::Descriptor,
         _ => return None,
     })
+}
+
+/// True for the ranges that intervals know, such as DAY TO SECOND.
+fn is_range(from: TimeUnit, to: TimeUnit) -> bool {
+    use TimeUnit::*;
+    match from {
+        Year => to == Month,
+        Day => matches!(to, Hour | Minute | Second),
+        Hour => matches!(to, Minute | Second),
+        Minute => to == Second,
+        _ => false,
+    }
 }
 
 fn unit_of(word: &str) -> Option<TimeUnit> {

@@ -228,11 +228,13 @@ impl Printer {
 
     /// What a subscript or a field is taken of.
     pub(super) fn base(&mut self, expr: &Expr) {
-        let open = match &expr.kind {
-            ExprKind::Literal(_) | ExprKind::VariantPath { .. } => true,
-            ExprKind::IntervalExpr { .. } | ExprKind::SequenceValue { .. } => true,
-            _ => false,
-        };
+        let open = matches!(
+            expr.kind,
+            ExprKind::Literal(_)
+                | ExprKind::VariantPath { .. }
+                | ExprKind::IntervalExpr { .. }
+                | ExprKind::SequenceValue { .. }
+        );
         self.put_if(open, "(");
         self.expr(expr, if open { 0 } else { prec::PRIMARY });
         self.put_if(open, ")");

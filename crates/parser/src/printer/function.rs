@@ -262,7 +262,11 @@ impl Printer {
                 self.joined_opt(" FOR ", len.as_deref());
             }
             ExprKind::RoundTo { ceil, expr, unit } => {
-                self.joined(if *ceil { "CEIL(" } else { "FLOOR(" }, expr);
+                self.put(if *ceil { "CEIL(" } else { "FLOOR(" });
+                let open = ends_with_interval(expr);
+                self.put_if(open, "(");
+                self.expr(expr, 0);
+                self.put_if(open, ")");
                 self.put(" TO ");
                 self.put(unit.as_str());
             }
@@ -425,10 +429,10 @@ impl Printer {
 /// else.
 fn must_quote(name: &str, call: &FunctionCall) -> bool {
     let is = |word: &&str| word.eq_ignore_ascii_case(name);
-    if ["FLOOR", "CEIL", "CEILING"].iter().any(|w| is(w)) {
+    if ["FLOOR", "CEIL", "CEILING"].iter().any(is) {
         return !is_plain_rounding(call);
     }
-    SPECIAL.iter().any(|w| is(w)) || super::needs_quotes(name) && !keywords::is_function_word(name)
+    SPECIAL.iter().any(is) || super::needs_quotes(name) && !keywords::is_function_word(name)
 }
 
 /// True for the calls of FLOOR and CEIL that read back as calls.
@@ -442,6 +446,22 @@ fn is_plain_rounding(call: &FunctionCall) -> bool {
         && call.within_group.is_empty()
         && call.filter.is_none()
         && call.over.is_none()
+}
+
+/// True when the text of an expression ends with the unit of an interval,
+/// which a TO after it would extend.
+fn ends_with_interval(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Literal(Literal::Interval(_)) | ExprKind::IntervalExpr { .. } => true,
+        ExprKind::Binary { right, .. } => ends_with_interval(right),
+        ExprKind::Unary { expr, .. } => ends_with_interval(expr),
+        ExprKind::Between { high, .. } => ends_with_interval(high),
+        ExprKind::AtTimeZone { zone, .. } => ends_with_interval(zone),
+        ExprKind::Like { pattern, escape, .. } => {
+            ends_with_interval(escape.as_deref().unwrap_or(pattern))
+        }
+        _ => false,
+    }
 }
 
 fn exists_behavior(behavior: JsonExistsOnError) -> &'static str {
