@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use weir_core::{ChangeBatch, Result, Schema};
 use weir_functions::{EvalContext, Expr};
-use weir_runtime::{Mark, Operator, Out, Step};
+use weir_runtime::{Mark, Operator, Out, Step, now_ms};
 
 use crate::program::{Predicate, Program};
 
@@ -61,6 +61,9 @@ impl Calc {
 
 impl Operator for Calc {
     fn push(&mut self, _: usize, batch: ChangeBatch, out: &mut Out) -> Result<Step> {
+        if self.context.streaming {
+            self.context.now_ms = now_ms();
+        }
         let rows = match &self.filter {
             None => self.pruned(&batch)?,
             Some(filter) => {

@@ -13,11 +13,16 @@
 //! arithmetic, then the operator you care about.
 
 pub mod agg;
+pub mod bucket;
 pub mod calc;
 pub mod group_aggregate;
+pub mod join;
+pub mod last_row;
 pub mod program;
+pub mod rank;
 pub mod session;
 pub mod simple;
+pub mod sort;
 pub mod util;
 pub mod watermark;
 pub mod window;
@@ -134,9 +139,58 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
         OpSpec::Unnest { collection, flatten, ordinality, outer } => Box::new(
             simple::Unnest::new(collection, *flatten, *ordinality, *outer, output, eval())?,
         ),
+        OpSpec::Join(spec) => Box::new(join::Join::new(
+            spec,
+            two(node, inputs)?,
+            [context.input_mode(0), context.input_mode(1)],
+            output,
+            eval(),
+            context.state_ttl,
+            groups,
+        )?),
+        OpSpec::Sort { order_by, offset, fetch, by_rowtime } => Box::new(sort::Sort::new(
+            order_by, *offset, *fetch, *by_rowtime, input, output, groups,
+        )?),
+        OpSpec::Limit { offset, fetch, update_before } if retracts => Box::new(
+            rank::Rank::limit(*offset, *fetch, *update_before, input, output, groups)?,
+        ),
+        OpSpec::Limit { offset, fetch, .. } => Box::new(rank::Limit::new(*offset, *fetch, output)),
+        OpSpec::Rank(spec) => Box::new(rank::Rank::new(
+            spec,
+            retracts,
+            context.state_ttl,
+            input,
+            output,
+            groups,
+        )?),
+        OpSpec::Deduplicate { keys, rowtime, keep_last, update_before } => {
+            let keep = if *keep_last {
+                last_row::Keep::Last(*rowtime)
+            } else {
+                last_row::Keep::First(*rowtime)
+            };
+            let ttl = context.state_ttl;
+            Box::new(last_row::LastRow::new(keys, keep, *update_before, ttl, input, output, groups))
+        }
+        OpSpec::ChangelogNormalize { keys, update_before } => Box::new(last_row::LastRow::new(
+            keys,
+            last_row::Keep::Upserted,
+            *update_before,
+            context.state_ttl,
+            input,
+            output,
+            groups,
+        )),
         OpSpec::Source(_) | OpSpec::Sink(_) | OpSpec::Values(_) => {
             return Err(Error::internal(format!("{} is not built here", node.name)));
         }
         _ => return Err(Error::unsupported(&node.name)),
     })
+}
+
+fn two<'a>(node: &NodeSpec, inputs: &'a [Schema]) -> Result<[&'a Schema; 2]> {
+    match inputs {
+        [left, right] => Ok([left, right]),
+        _ => Err(Error::internal(format!("{} needs two inputs", node.name))),
+    }
 }
