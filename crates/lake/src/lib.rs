@@ -9,8 +9,8 @@
 //!   bucket function), and one committer publishes snapshots;
 //! * a commit is identified by the commit user and epoch that travel inside the
 //!   committable, so a repeated commit changes nothing;
-//! * nothing is compacted here: table kinds whose readers skip files that are
-//!   not compacted yet are refused for writing.
+//! * compaction is only an optimisation: table kinds whose readers depend on it
+//!   (they skip files that are not compacted yet) are refused for writing.
 //!
 //! Where to look next: [`catalog`] for DDL, [`connector`] for the entry points
 //! of jobs, [`scan`] for start positions, [`source`] and [`sink`] for rows.
@@ -19,9 +19,11 @@ pub mod catalog;
 pub mod connector;
 
 mod bucket;
+mod compact;
 mod conform;
 mod evolve;
 mod expire;
+mod lock;
 mod options;
 mod predicate;
 mod rt;

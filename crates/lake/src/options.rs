@@ -2,8 +2,8 @@
 //! error for anything else.
 //!
 //! Invariant: a key is accepted only if this engine or the table itself acts on
-//! it: read, write and retention options act here, the others are properties of
-//! the table that steer its compaction, by whichever engine compacts it.
+//! it: read, write, retention and trigger options act here, the others are finer
+//! properties of the table that steer compaction by engines that have them.
 
 use std::collections::HashMap;
 

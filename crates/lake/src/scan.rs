@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use weir_core::config::bad_value;
 use weir_core::{Error, Options, Result};
 
+use crate::compact::COMPACT_USER;
 use crate::rt::lake_error;
 
 /// `scan.mode`.
@@ -339,7 +340,8 @@ async fn compacted(table: &Table) -> Result<Option<Snapshot>> {
     let earliest = manager.earliest_snapshot_id().await.map_err(lake_error)?.unwrap_or(last.id());
     for id in (earliest..=last.id()).rev() {
         let snapshot = manager.get_snapshot(id).await.map_err(lake_error)?;
-        if snapshot.commit_kind() == &CommitKind::COMPACT {
+        let ours = snapshot.commit_user().starts_with(COMPACT_USER);
+        if ours || snapshot.commit_kind() == &CommitKind::COMPACT {
             return Ok(Some(snapshot));
         }
     }

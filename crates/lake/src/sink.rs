@@ -28,8 +28,9 @@ use weir_spec::ChangelogMode;
 
 use crate::bucket::BucketPartitioner;
 use crate::conform::conform;
-use crate::expire::{Policy, expire};
+use crate::lock::commit_lock;
 use crate::rt::{lake_error, runtime, wait};
+use crate::{compact, expire};
 
 /// Batches on their way to a writer task.
 const WRITE_AHEAD: usize = 4;
@@ -38,6 +39,8 @@ const GATHER_BYTES: usize = 1 << 20;
 
 /// Commits between two looks for expired snapshots.
 const EXPIRE_EVERY: u64 = 10;
+/// How long the end of a job waits for maintenance that is under way.
+const MAINTENANCE_GRACE_MS: u32 = 2000;
 
 /// `_VALUE_KIND`, the row kind column of key-value writes.
 const VALUE_KIND: &str = "_VALUE_KIND";
@@ -177,7 +180,7 @@ impl Sink for PaimonSink {
             overwritten: None,
             tried: BTreeMap::new(),
             commits: 0,
-            expiring: Arc::new(AtomicBool::new(false)),
+            busy: Arc::new(AtomicBool::new(false)),
         })))
     }
 
@@ -337,8 +340,8 @@ struct TableCommitter {
     tried: BTreeMap<String, u64>,
     /// Commits of this run.
     commits: u64,
-    /// An expiry runs on the IO threads.
-    expiring: Arc<AtomicBool>,
+    /// Maintenance runs on the IO threads.
+    busy: Arc<AtomicBool>,
 }
 
 impl TableCommitter {
@@ -365,7 +368,9 @@ impl TableCommitter {
             .with_commit_user(user)
             .and_then(|b| if overwrite.is_some() { b.with_overwrite() } else { b }.try_new_commit())
             .map_err(lake_error)?;
+        let table = self.table.clone();
         let done = wait(async move {
+            let _lock = commit_lock(&table).await;
             match overwrite {
                 Some(o) => {
                     commit.overwrite_with_identifier(messages, o.partition, identifier).await
@@ -397,26 +402,39 @@ impl TableCommitter {
         })
     }
 
-    /// Expires old snapshots now and then. It is not part of the commit: what
-    /// fails is done by the next run, and a slow storage is not waited for.
-    fn expire(&mut self) -> Result<()> {
+    /// Compacts buckets and expires snapshots now and then, on the IO threads. It
+    /// is not part of the commit: what fails is done by the next run.
+    fn maintain(&mut self) -> Result<()> {
         self.commits += 1;
-        let Some(policy) = Policy::of(&self.table) else { return Ok(()) };
-        if self.commits % EXPIRE_EVERY != 1 || self.expiring.swap(true, Ordering::AcqRel) {
+        let compaction = compact::Policy::of(&self.table)
+            .filter(|p| self.commits.is_multiple_of(p.trigger as u64));
+        let expiry = expire::Policy::of(&self.table).filter(|_| self.commits % EXPIRE_EVERY == 1);
+        if (compaction.is_none() && expiry.is_none()) || self.busy.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let (table, flag) = (self.table.clone(), Arc::clone(&self.expiring));
-        let remote = table.location().contains("://");
-        let run = async move {
-            let _ = expire(&table, &policy).await;
-            flag.store(false, Ordering::Release);
-            Ok(())
-        };
-        if remote {
-            runtime()?.spawn(run);
-            return Ok(());
+        let (table, busy) = (self.table.clone(), Arc::clone(&self.busy));
+        runtime()?.spawn(async move {
+            if let Some(policy) = compaction {
+                let _ = compact::compact(&table, &policy).await;
+            }
+            if let Some(policy) = expiry {
+                let _ = expire::expire(&table, &policy).await;
+            }
+            busy.store(false, Ordering::Release);
+        });
+        Ok(())
+    }
+}
+
+impl Drop for TableCommitter {
+    /// Gives the last maintenance a moment, for jobs that end right after a commit.
+    fn drop(&mut self) {
+        for _ in 0..MAINTENANCE_GRACE_MS {
+            if !self.busy.load(Ordering::Acquire) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
-        wait(run)
     }
 }
 
@@ -439,7 +457,7 @@ impl Committer for TableCommitter {
                 e.context(format!("while committing epoch {epoch} to a Paimon table"))
             })?;
         }
-        self.expire()
+        self.maintain()
     }
 }
 

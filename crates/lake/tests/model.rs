@@ -132,7 +132,12 @@ fn run(seed: u64, producer: &str, bucket: &str, partitioned: bool) {
     ];
     let (key, parts): (&[&str], &[&str]) =
         if partitioned { (&["id", "part"], &["part"]) } else { (&["id"], &[]) };
-    let with = [("bucket", bucket), ("changelog-producer", producer)];
+    // Buckets are compacted all the time, and snapshots never expire.
+    let with = [
+        ("bucket", bucket),
+        ("changelog-producer", producer),
+        ("num-sorted-run.compaction-trigger", "2"),
+    ];
     cat.create_table("default", "t", table(&columns, key, parts, &with)).unwrap();
     let sink = sink_spec(spec(&cat, "t", &[]));
     let follow = spec(&cat, "t", &[("continuous.discovery-interval", "5 ms")]);

@@ -508,6 +508,7 @@ fn old_snapshots_expire_and_keep_what_others_need() {
         ("changelog-producer", "input"),
         ("snapshot.num-retained.min", "2"),
         ("snapshot.num-retained.max", "3"),
+        ("num-sorted-run.compaction-trigger", "1000"),
     ];
     cat.create_table("default", "t", table(&columns(), &["id"], &[], &with)).unwrap();
     let mut job = Job::new(&sink_spec(spec(&cat, "t", &[])), 1);
@@ -525,18 +526,22 @@ fn old_snapshots_expire_and_keep_what_others_need() {
             })
             .count()
     };
-    // Expiry looked after commits 1, 11 and 21.
-    assert_eq!(count("snapshot"), 7);
-    assert_eq!(count("bucket-0"), 7);
+    // A committer looks after its first commit and every tenth one after that.
+    settle(&mut job);
+    job.write(&[(0, vec![int(26), s("x")])]);
+    job.commit(26);
+    settle(&mut job);
+    assert_eq!(count("snapshot"), 3);
+    assert_eq!(count("bucket-0"), 3);
     let scan = source_spec(spec(&cat, "t", &[]), true);
-    assert_eq!(read(&scan, 1).len(), 25);
+    assert_eq!(read(&scan, 1).len(), 26);
     assert_eq!(
-        read(&source_spec(spec(&cat, "t", &[("scan.snapshot-id", "19")]), true), 1).len(),
-        19
+        read(&source_spec(spec(&cat, "t", &[("scan.snapshot-id", "24")]), true), 1).len(),
+        24
     );
     let gone = source_spec(spec(&cat, "t", &[("scan.snapshot-id", "3")]), true);
     let e = PaimonConnector.source(&gone, &produced(&gone)).err().unwrap().to_string();
-    assert!(e.contains("snapshots 19 to 25"), "{e}");
+    assert!(e.contains("snapshots 24 to 26"), "{e}");
     // Overwritten files go with the snapshots that had them.
     for _ in 0..4 {
         let mut sink = sink_spec(spec(&cat, "t", &[]));
@@ -585,8 +590,12 @@ fn a_small_buffer_writes_more_files_and_the_same_rows() {
 fn tags_and_consumers_keep_their_snapshots() {
     let dir = tempfile::tempdir().unwrap();
     let cat = catalog(dir.path());
-    let with =
-        [("bucket", "1"), ("snapshot.num-retained.min", "1"), ("snapshot.num-retained.max", "1")];
+    let with = [
+        ("bucket", "1"),
+        ("snapshot.num-retained.min", "1"),
+        ("snapshot.num-retained.max", "1"),
+        ("num-sorted-run.compaction-trigger", "1000"),
+    ];
     cat.create_table("default", "t", table(&columns(), &["id"], &[], &with)).unwrap();
     let home = dir.path().join("default.db/t");
     let mut job = Job::new(&sink_spec(spec(&cat, "t", &[])), 1);
@@ -603,6 +612,10 @@ fn tags_and_consumers_keep_their_snapshots() {
         job.write(&[(0, vec![int(epoch as i64), s("x")])]);
         job.commit(epoch);
     }
+    settle(&mut job);
+    job.write(&[(0, vec![int(12), s("x")])]);
+    job.commit(12);
+    settle(&mut job);
     assert!(!home.join("snapshot/snapshot-2").exists());
     assert!(!home.join("snapshot/snapshot-7").exists());
     assert!(home.join("snapshot/snapshot-8").exists());
@@ -610,7 +623,7 @@ fn tags_and_consumers_keep_their_snapshots() {
     assert_eq!(at(&[("scan.tag-name", "two")]), ["+I[1, x]", "+I[2, x]"]);
     assert_eq!(at(&[("scan.version", "two")]).len(), 2);
     assert_eq!(at(&[("scan.snapshot-id", "8")]).len(), 8);
-    assert_eq!(at(&[]).len(), 11);
+    assert_eq!(at(&[]).len(), 12);
     // The tag survives an overwrite and the expiry of everything before it.
     std::fs::remove_file(home.join("consumer/consumer-c")).unwrap();
     for _ in 0..3 {
@@ -622,6 +635,97 @@ fn tags_and_consumers_keep_their_snapshots() {
     }
     assert_eq!(at(&[("scan.tag-name", "two")]), ["+I[1, x]", "+I[2, x]"]);
     assert_eq!(at(&[]), ["+I[1, only]"]);
+}
+
+/// Waits for maintenance: a committer that goes away does.
+fn settle(job: &mut Job) {
+    job.committer = job.sink.committer().unwrap().unwrap();
+}
+
+#[test]
+fn compaction_keeps_the_rows_and_drops_the_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let cat = catalog(dir.path());
+    let cols = [
+        ("id", DataType::bigint().not_null()),
+        ("a", DataType::bigint()),
+        ("b", DataType::bigint()),
+    ];
+    let few = [
+        ("bucket", "1"),
+        ("snapshot.num-retained.min", "1"),
+        ("snapshot.num-retained.max", "1"),
+        ("num-sorted-run.compaction-trigger", "3"),
+    ];
+    let engines: [&[(&str, &str)]; 3] = [
+        &[("changelog-producer", "input")],
+        &[("merge-engine", "partial-update")],
+        &[("merge-engine", "aggregation"), ("fields.a.aggregate-function", "sum")],
+    ];
+    for (i, engine) in engines.into_iter().enumerate() {
+        let name = format!("t{i}");
+        let mut with = few.to_vec();
+        with.extend_from_slice(engine);
+        cat.create_table("default", &name, table(&cols, &["id"], &[], &with)).unwrap();
+        let mut job = Job::new(&sink_spec(spec(&cat, &name, &[])), 1);
+        for epoch in 1..=31i64 {
+            job.write(&[
+                (0, vec![int(1), int(1), int(epoch)]),
+                (0, vec![int(epoch % 7 + 2), int(1), Value::Null]),
+            ]);
+            job.commit(epoch as u64);
+            settle(&mut job);
+            if epoch % 3 == 0 {
+                // The committer counts its own commits; this one has seen one only.
+                let mut merging = job.sink.committer().unwrap().unwrap();
+                for extra in 1..=3u64 {
+                    job.write(&[(0, vec![int(9), int(1), int(0)])]);
+                    let prepared = job.prepare(1000 * epoch as u64 + extra);
+                    merging.commit(1000 * epoch as u64 + extra, prepared).unwrap();
+                }
+            }
+        }
+        let got = read(&source_spec(spec(&cat, &name, &[]), true), 1);
+        let a = if i == 2 { 31 } else { 1 };
+        assert!(got.contains(&format!("+I[1, {a}, 31]")), "{name}: {got:?}");
+        assert_eq!(got.len(), 9, "{name}: {got:?}");
+        let data = std::fs::read_dir(dir.path().join(format!("default.db/{name}/bucket-0")));
+        let files = data.unwrap().count();
+        assert!(files < 40, "{name}: {files} files left of more than 60");
+        if let Ok(python) = std::env::var("WEIR_PYTHON") {
+            let out = std::process::Command::new(python)
+                .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pypaimon_read.py"))
+                .arg("read")
+                .arg(dir.path())
+                .arg(format!("default.{name}"))
+                .output()
+                .unwrap();
+            let lines = String::from_utf8(out.stdout).unwrap();
+            assert_eq!(lines.lines().count(), 9, "{lines}");
+            assert!(lines.contains(&format!("[1, {a}, 31]")), "{lines}");
+        }
+    }
+}
+
+#[test]
+fn committers_at_the_same_time_lose_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let cat = catalog(dir.path());
+    cat.create_table("default", "t", table(&columns(), &[], &[], &[])).unwrap();
+    let sink = sink_spec(spec(&cat, "t", &[]));
+    std::thread::scope(|scope| {
+        for thread in 0..4i64 {
+            let sink = &sink;
+            scope.spawn(move || {
+                let mut job = Job::new(sink, 1);
+                for epoch in 1..=20u64 {
+                    job.write(&[(0, vec![int(thread * 100 + epoch as i64), s("x")])]);
+                    job.commit(epoch);
+                }
+            });
+        }
+    });
+    assert_eq!(read(&source_spec(spec(&cat, "t", &[]), true), 2).len(), 80);
 }
 
 /// Figures for a report: `cargo test --release -p weir-lake -- --ignored --nocapture throughput`.
