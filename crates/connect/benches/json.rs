@@ -71,9 +71,10 @@ fn bench(c: &mut Criterion) {
         columns: fields.iter().map(|f| FormatColumn::Path(vec![3, *f])).collect(),
         primary_key: Vec::new(),
     };
-    for (name, read) in
-        [("all bid columns", paths(&[0, 1, 2, 3, 4, 5, 6])), ("three bid columns", paths(&[0, 2, 5]))]
-    {
+    for (name, read) in [
+        ("all bid columns", paths(&[0, 1, 2, 3, 4, 5, 6])),
+        ("three bid columns", paths(&[0, 2, 5])),
+    ] {
         let mut decoder = format.decoder(&read).expect("decoder");
         group.bench_function(name, |b| {
             b.iter(|| {

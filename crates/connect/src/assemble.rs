@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::datatypes::SchemaRef;
-use weir_core::{ChangeBatch, DataType, Error, Field, Result, Schema, Value};
+use weir_core::{ChangeBatch, DataType, Error, Result, Schema, Value};
 use weir_spec::{ReadColumn, SourceSpec};
 
 use crate::format::{FormatColumn, ReadSchema};
@@ -130,10 +130,4 @@ impl Layout {
 pub(crate) fn constant(value: &Value, ty: &DataType, rows: usize) -> Result<ArrayRef> {
     let one = value.to_array(ty)?;
     Ok(arrow::compute::take(&one, &UInt32Array::from(vec![0; rows]), None)?)
-}
-
-/// The schema of a sink's physical columns and metadata columns.
-pub(crate) fn split_sink_schema(schema: &Schema, physical: usize) -> (Schema, Vec<Field>) {
-    let at = physical.min(schema.len());
-    (Schema::new(schema.fields[..at].to_vec()), schema.fields[at..].to_vec())
 }

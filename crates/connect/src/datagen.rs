@@ -105,12 +105,14 @@ impl FieldOptions<'_> {
     fn check_all_used(&self) -> Result<()> {
         for (key, _) in self.options.iter().filter(|(k, _)| k.starts_with("fields.")) {
             if !self.used.contains(key) {
-                return Err(Error::option(format!("option '{key}' of connector 'datagen' has no effect"))
-                    .hint(
-                        "options are fields.COLUMN.kind, null-rate; for kind 'random': min, max \
+                return Err(Error::option(format!(
+                    "option '{key}' of connector 'datagen' has no effect"
+                ))
+                .hint(
+                    "options are fields.COLUMN.kind, null-rate; for kind 'random': min, max \
                          (numbers), max-past (timestamps), length, var-len (strings, bytes, \
                          collections); for kind 'sequence': start, end",
-                    ));
+                ));
             }
         }
         Ok(())
@@ -256,10 +258,7 @@ impl Generator {
             }
             TypeKind::Multiset(e) => {
                 let element = FieldGenerator::new(&format!("{field}.element"), e, o)?;
-                let count = FieldGenerator {
-                    generator: Generator::Integer(1, 10),
-                    null_rate: 0.0,
-                };
+                let count = FieldGenerator { generator: Generator::Integer(1, 10), null_rate: 0.0 };
                 Generator::Map(Box::new(element), Box::new(count), length(o, 3)?)
             }
             TypeKind::Map(k, v) => {
@@ -300,7 +299,9 @@ impl FieldGenerator {
             return column.push_null();
         }
         match &self.generator {
-            Generator::Sequence { start, .. } => push_number(column, start.wrapping_add(row as i64)),
+            Generator::Sequence { start, .. } => {
+                push_number(column, start.wrapping_add(row as i64))
+            }
             Generator::Boolean => column.push_bool(rng.random()),
             Generator::Integer(min, max) => column.push_integer(rng.random_range(*min..=*max)),
             Generator::Real(min, max) => {
@@ -461,9 +462,8 @@ impl SourceReader for DatagenReader {
         if allowed == 0 {
             return Ok(Poll::Pending(wait.min(Duration::from_millis(100))));
         }
-        let millis = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| d.as_millis() as i64);
+        let millis =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
         let now = Now { millis };
         // Splits advance together, so that rows come in the order of their numbers.
         let mut rows = 0u64;
@@ -520,7 +520,7 @@ fn byte_length(column: &Column) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Array, AsArray};
+    use arrow::array::AsArray;
     use arrow::datatypes::{Int32Type, Int64Type};
     use weir_core::{ChangeBatch, Field};
     use weir_spec::{ReadColumn, TableSpec};
@@ -571,7 +571,13 @@ mod tests {
         for subtask in 0..3 {
             for b in all(&mut *source.reader(subtask, 3).unwrap()) {
                 ids.extend_from_slice(b.column(0).as_primitive::<Int64Type>().values());
-                assert!(b.column(1).as_primitive::<Int32Type>().values().iter().all(|v| (5..=6).contains(v)));
+                assert!(
+                    b.column(1)
+                        .as_primitive::<Int32Type>()
+                        .values()
+                        .iter()
+                        .all(|v| (5..=6).contains(v))
+                );
                 assert_eq!(b.column(2).as_string::<i32>().value(0).len(), 4);
             }
         }

@@ -13,12 +13,12 @@ pub mod blackhole;
 pub mod datagen;
 pub mod filesystem;
 pub mod format;
-//pub mod kafka;
+pub mod kafka;
 pub mod options;
 pub mod print;
-//pub mod registry;
+pub mod registry;
 
 pub use api::{
     Committer, ConnectorFactory, Poll, Sink, SinkPartitioner, SinkWriter, Source, SourceReader,
 };
-//pub use registry::{factory, register, registry};
+pub use registry::{factory, register, registry};

@@ -47,8 +47,7 @@ fn matches(known: &str, key: &str) -> bool {
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let all: Vec<&str> = names.collect();
-    let mut text =
-        all.iter().take(12).map(|n| format!("'{n}'")).collect::<Vec<_>>().join(", ");
+    let mut text = all.iter().take(12).map(|n| format!("'{n}'")).collect::<Vec<_>>().join(", ");
     if all.len() > 12 {
         text.push_str(", ...");
     }
@@ -97,8 +96,10 @@ mod tests {
 
     #[test]
     fn unknown_options_name_the_nearest() {
-        let o: Options =
-            [("connector", "x"), ("rows-per-secnd", "1")].map(|(a, b)| (a.into(), b.into())).into_iter().collect();
+        let o: Options = [("connector", "x"), ("rows-per-secnd", "1")]
+            .map(|(a, b)| (a.into(), b.into()))
+            .into_iter()
+            .collect();
         let e = check(&o, "x", &["rows-per-second", "fields.*"], &["lost"]).unwrap_err();
         assert_eq!(e.message(), "unknown option 'rows-per-secnd' of connector 'x'");
         assert_eq!(e.hint_text(), Some("did you mean 'rows-per-second'?"));
@@ -106,6 +107,9 @@ mod tests {
         assert!(check(&o, "x", &["fields.*"], &[]).is_ok());
         let o: Options = [("lost".to_owned(), String::new())].into_iter().collect();
         assert!(check(&o, "x", &[], &["lost"]).unwrap_err().message().starts_with("not yet"));
-        assert_eq!(nearest("startup-mode", ["scan.startup.mode", "topic"].into_iter()), Some("scan.startup.mode"));
+        assert_eq!(
+            nearest("startup-mode", ["scan.startup.mode", "topic"].into_iter()),
+            Some("scan.startup.mode")
+        );
     }
 }

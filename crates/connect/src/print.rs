@@ -258,7 +258,10 @@ mod tests {
             (DataType::timestamp(3), Value::Timestamp(1704103200120)),
             (DataType::timestamp_ltz(3), Value::Timestamp(1704103200000)),
             (TypeKind::Time(0).into(), Value::Time(0)),
-            (TypeKind::Array(Box::new(DataType::string())).into(), Value::Array(vec![s("a"), Value::Null])),
+            (
+                TypeKind::Array(Box::new(DataType::string())).into(),
+                Value::Array(vec![s("a"), Value::Null]),
+            ),
             (row.into(), Value::Row(vec![Value::Int(1), s("x")])),
             (map.into(), Value::Map(vec![(s("k"), Value::Int(1))])),
             (DataType::string(), Value::Null),

@@ -94,13 +94,8 @@ fn walk(dir: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
 
 /// Splits of a file: one, or ranges of about `range` bytes.
 pub(super) fn splits(path: &Path, range: Option<u64>) -> Result<Vec<Split>> {
-    let whole = |start, end| Split {
-        path: path.to_path_buf(),
-        start,
-        end,
-        position: None,
-        done: false,
-    };
+    let whole =
+        |start, end| Split { path: path.to_path_buf(), start, end, position: None, done: false };
     let Some(range) = range else { return Ok(vec![whole(0, u64::MAX)]) };
     let size = facts(path)?.size;
     let count = (size / range).max(1);

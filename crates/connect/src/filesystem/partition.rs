@@ -103,9 +103,7 @@ pub(super) fn parse(text: &str, ty: &DataType, default_name: &str) -> Result<Val
         }
         _ => None,
     };
-    value.ok_or_else(|| {
-        Error::data(format!("partition value '{text}' in the path is no {ty}"))
-    })
+    value.ok_or_else(|| Error::data(format!("partition value '{text}' in the path is no {ty}")))
 }
 
 /// The directory name of a value.
@@ -126,7 +124,10 @@ pub(super) fn format(
             // An empty name is no directory.
             return Ok(if text.is_empty() { default_name.to_owned() } else { escape(text) });
         }
-        TypeKind::Date | TypeKind::Time(_) | TypeKind::Timestamp(..) | TypeKind::TimestampLtz(..) => {
+        TypeKind::Date
+        | TypeKind::Time(_)
+        | TypeKind::Timestamp(..)
+        | TypeKind::TimestampLtz(..) => {
             write_datetime(&mut out, array, row, ty, TimestampStyle::Sql);
         }
         _ => {

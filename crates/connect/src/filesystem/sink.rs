@@ -347,10 +347,8 @@ impl SinkWriter for FileWriter {
                 batch.kind_bytes().map(|k| rows.iter().map(|&r| k[r as usize]).collect());
             let count = rows.len();
             let indices = UInt32Array::from(rows);
-            let columns = data
-                .iter()
-                .map(|c| Ok(take(c, &indices, None)?))
-                .collect::<Result<Vec<_>>>()?;
+            let columns =
+                data.iter().map(|c| Ok(take(c, &indices, None)?)).collect::<Result<Vec<_>>>()?;
             self.append(&directory, columns, count, kinds.as_deref())?;
         }
         self.close_idle()

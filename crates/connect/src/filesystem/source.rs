@@ -174,8 +174,7 @@ impl Shared {
     /// Values of the columns that the path and the file itself give.
     fn extras(&self, path: &Path) -> Result<Vec<Value>> {
         let relative = path.strip_prefix(&self.root).unwrap_or(path);
-        let needs_facts =
-            self.layout.extra.iter().any(|(e, _)| matches!(e, Extra::Metadata(_)));
+        let needs_facts = self.layout.extra.iter().any(|(e, _)| matches!(e, Extra::Metadata(_)));
         let facts = if needs_facts { Some(list::facts(path)?) } else { None };
         self.layout
             .extra
@@ -225,7 +224,10 @@ enum Input {
         at: usize,
         ended: bool,
     },
-    Parquet { reader: Box<ParquetReader>, row: u64 },
+    Parquet {
+        reader: Box<ParquetReader>,
+        row: u64,
+    },
 }
 
 struct FileReader {
@@ -283,8 +285,9 @@ impl FileReader {
                 let position = match split.position {
                     Some(p) => p,
                     None if split.start == 0 => 0,
-                    None => first_record(&mut file, split.start)
-                        .map_err(|e| failed(&split.path, &e))?,
+                    None => {
+                        first_record(&mut file, split.start).map_err(|e| failed(&split.path, &e))?
+                    }
                 };
                 file.seek(SeekFrom::Start(position)).map_err(|e| failed(&split.path, &e))?;
                 Input::Text { file, position, at: 0, ended: false }

@@ -7,16 +7,14 @@ use super::*;
 use crate::api::{Poll, SourceReader};
 
 fn table(dir: &Path, format: &str, more: &[(&str, &str)]) -> TableSpec {
-    let mut options: Options = [
-        ("connector", "filesystem"),
-        ("path", dir.to_str().unwrap()),
-        ("format", format),
-    ]
-    .iter()
-    .chain(more)
-    .map(|(k, v)| (k.to_string(), v.to_string()))
-    .collect();
-    let partition_keys = if options.remove("test.partitioned").is_some() { vec![2] } else { vec![] };
+    let mut options: Options =
+        [("connector", "filesystem"), ("path", dir.to_str().unwrap()), ("format", format)]
+            .iter()
+            .chain(more)
+            .map(|(k, v)| (k.to_string(), v.to_string()))
+            .collect();
+    let partition_keys =
+        if options.remove("test.partitioned").is_some() { vec![2] } else { vec![] };
     TableSpec {
         identifier: "c.d.t".into(),
         physical: Schema::new(vec![
@@ -112,7 +110,11 @@ fn round_trips_in_all_formats() {
         let t = table(&dir.path().join("a/b"), format, &[]);
         write(&t, false, &[(1, "x", 10), (2, "y, \"z\"", 11)]);
         write(&t, false, &[(3, "é", 12)]);
-        assert_eq!(read(&t), [row(1, "x", 10), row(2, "y, \"z\"", 11), row(3, "é", 12)], "{format}");
+        assert_eq!(
+            read(&t),
+            [row(1, "x", 10), row(2, "y, \"z\"", 11), row(3, "é", 12)],
+            "{format}"
+        );
         write(&t, true, &[(9, "only", 1)]);
         assert_eq!(read(&t), [row(9, "only", 1)], "{format}");
     }
@@ -207,8 +209,7 @@ fn ranges_of_one_file_give_every_record_once() {
     for range in [7, 64, 1000, 5_000] {
         let t = table(dir.path(), "json", &[]);
         let columns = (0..3).map(|i| ReadColumn::Physical { path: vec![i] }).collect();
-        let spec =
-            SourceSpec { table: t.clone(), columns, filter: None, limit: None, batch: true };
+        let spec = SourceSpec { table: t.clone(), columns, filter: None, limit: None, batch: true };
         let mut source = source::FileSource::new(&spec, &t.physical).unwrap();
         source.set_range(range);
         let mut readers = [source.reader(0, 2).unwrap(), source.reader(1, 2).unwrap()];
@@ -257,13 +258,8 @@ fn mistakes_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let fail = |more: &[(&str, &str)]| -> Error {
         let t = table(dir.path(), "json", more);
-        let spec = SourceSpec {
-            columns: vec![],
-            table: t,
-            filter: None,
-            limit: None,
-            batch: false,
-        };
+        let spec =
+            SourceSpec { columns: vec![], table: t, filter: None, limit: None, batch: false };
         FilesystemFactory.source(&spec, &Schema::default()).err().unwrap()
     };
     assert!(fail(&[("format", "jsn")]).hint_text().unwrap().contains("'json'"));

@@ -62,12 +62,17 @@ impl Dialect {
 
     /// Options of the format, without prefix.
     pub fn options(self) -> &'static [&'static str] {
-        const DEBEZIUM: &[&str] = &[
-            "schema-include", COMMON[0], COMMON[1], COMMON[2], COMMON[3], COMMON[4], COMMON[5],
-        ];
+        const DEBEZIUM: &[&str] =
+            &["schema-include", COMMON[0], COMMON[1], COMMON[2], COMMON[3], COMMON[4], COMMON[5]];
         const CANAL: &[&str] = &[
-            "database.include", "table.include", COMMON[0], COMMON[1], COMMON[2], COMMON[3],
-            COMMON[4], COMMON[5],
+            "database.include",
+            "table.include",
+            COMMON[0],
+            COMMON[1],
+            COMMON[2],
+            COMMON[3],
+            COMMON[4],
+            COMMON[5],
         ];
         match self {
             Dialect::Debezium => DEBEZIUM,
@@ -131,8 +136,9 @@ impl CdcFormat {
             options
                 .get(key)
                 .map(|p| {
-                    Regex::new(&format!("^(?:{p})$"))
-                        .map_err(|_| bad_value(&format!("{prefix}{key}"), p, "a regular expression"))
+                    Regex::new(&format!("^(?:{p})$")).map_err(|_| {
+                        bad_value(&format!("{prefix}{key}"), p, "a regular expression")
+                    })
                 })
                 .transpose()
         };
@@ -216,7 +222,8 @@ struct Metadata {
 
 impl Metadata {
     fn new(dialect: Dialect, key: &str) -> Result<Self> {
-        let strings = |t| weir_core::TypeKind::Map(Box::new(DataType::string()), Box::new(t)).into();
+        let strings =
+            |t| weir_core::TypeKind::Map(Box::new(DataType::string()), Box::new(t)).into();
         let list: DataType = weir_core::TypeKind::Array(Box::new(DataType::string())).into();
         let time = DataType::timestamp_ltz(if dialect == Dialect::Ogg { 6 } else { 3 });
         let (path, ty): (&[&str], DataType) = match (dialect, key) {
@@ -497,12 +504,12 @@ impl CdcDecoder {
         }
         let data = elements(record, data.ok_or(lacking("\"data\""))?)?;
         match kind.as_deref() {
-            Some("INSERT") => data.into_iter().try_for_each(|p| {
-                self.emit(record, Some(p), RowKind::Insert, "rows in \"data\"")
-            }),
-            Some("DELETE") => data.into_iter().try_for_each(|p| {
-                self.emit(record, Some(p), RowKind::Delete, "rows in \"data\"")
-            }),
+            Some("INSERT") => data
+                .into_iter()
+                .try_for_each(|p| self.emit(record, Some(p), RowKind::Insert, "rows in \"data\"")),
+            Some("DELETE") => data
+                .into_iter()
+                .try_for_each(|p| self.emit(record, Some(p), RowKind::Delete, "rows in \"data\"")),
             Some("UPDATE") => {
                 let old = elements(record, old.ok_or(lacking("\"old\" of an UPDATE"))?)?;
                 if old.len() != data.len() {
@@ -659,7 +666,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!(rows, ["+I1 a", "-U1 a", "+U1 b", "-D1 b"]);
-        let e = read(Dialect::Debezium, &[], "{\"before\":null,\"after\":{},\"op\":\"u\"}").unwrap_err();
+        let e = read(Dialect::Debezium, &[], "{\"before\":null,\"after\":{},\"op\":\"u\"}")
+            .unwrap_err();
         assert!(e.to_string().contains("REPLICA IDENTITY FULL"), "{e}");
         let lenient = &[("ignore-parse-errors", "true")];
         assert!(read(Dialect::Debezium, lenient, "{\"op\":\"u\"}\nxx\n\n").unwrap().is_empty());
@@ -702,10 +710,8 @@ mod tests {
         };
         let f = CdcFormat::new(Dialect::Debezium, &Options::new(), "p.").unwrap();
         let mut d = f.decoder(&read).unwrap();
-        d.decode_record(
-            br#"{"after":{"id":7},"op":"c","source":{"table":"orders"},"ts_ms":1500}"#,
-        )
-        .unwrap();
+        d.decode_record(br#"{"after":{"id":7},"op":"c","source":{"table":"orders"},"ts_ms":1500}"#)
+            .unwrap();
         let out = d.finish().unwrap();
         let row: Vec<Value> = out.columns.iter().map(|c| Value::from_array(c, 0)).collect();
         assert_eq!(row, [Value::String("orders".into()), Value::Int(7), Value::Timestamp(1500)]);
@@ -721,7 +727,10 @@ mod tests {
             .collect();
         let (mut out, mut ends) = (Vec::new(), Vec::new());
         let kinds = [RowKind::Delete as u8];
-        f.encoder(&schema()).unwrap().encode(&columns, 1, Some(&kinds), &mut out, &mut ends).unwrap();
+        f.encoder(&schema())
+            .unwrap()
+            .encode(&columns, 1, Some(&kinds), &mut out, &mut ends)
+            .unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text, r#"{"before":{"id":1,"v":"a"},"after":null,"op":"d"}"#);
     }

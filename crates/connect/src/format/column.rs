@@ -29,9 +29,19 @@ pub(crate) enum Data {
     F32(Vec<f32>),
     F64(Vec<f64>),
     /// Strings and bytes.
-    Bytes { offsets: Vec<i32>, bytes: Vec<u8> },
-    List { offsets: Vec<i32>, child: Box<Column> },
-    Map { offsets: Vec<i32>, key: Box<Column>, value: Box<Column> },
+    Bytes {
+        offsets: Vec<i32>,
+        bytes: Vec<u8>,
+    },
+    List {
+        offsets: Vec<i32>,
+        child: Box<Column>,
+    },
+    Map {
+        offsets: Vec<i32>,
+        key: Box<Column>,
+        value: Box<Column>,
+    },
     Struct(Vec<Column>),
     /// Type NULL.
     Nothing,
@@ -53,9 +63,10 @@ impl Column {
             TypeKind::Boolean => Data::Bool(BooleanBufferBuilder::new(0)),
             TypeKind::TinyInt => Data::I8(Vec::new()),
             TypeKind::SmallInt => Data::I16(Vec::new()),
-            TypeKind::Int | TypeKind::Date | TypeKind::Time(_) | TypeKind::IntervalYearMonth(..) => {
-                Data::I32(Vec::new())
-            }
+            TypeKind::Int
+            | TypeKind::Date
+            | TypeKind::Time(_)
+            | TypeKind::IntervalYearMonth(..) => Data::I32(Vec::new()),
             TypeKind::BigInt
             | TypeKind::Timestamp(..)
             | TypeKind::TimestampLtz(..)
@@ -70,9 +81,7 @@ impl Column {
             | TypeKind::Varbinary(_)
             | TypeKind::Bitmap
             | TypeKind::Raw(..) => Data::Bytes { offsets: vec![0], bytes: Vec::new() },
-            TypeKind::Array(e) => {
-                Data::List { offsets: vec![0], child: Box::new(Column::new(e)) }
-            }
+            TypeKind::Array(e) => Data::List { offsets: vec![0], child: Box::new(Column::new(e)) },
             TypeKind::Map(k, v) => Data::Map {
                 offsets: vec![0],
                 key: Box::new(Column::new(k)),
@@ -316,8 +325,7 @@ impl Column {
                 if children.is_empty() {
                     return Ok(Arc::new(StructArray::new_empty_fields(len, nulls)));
                 }
-                let arrays =
-                    children.iter_mut().map(Column::finish).collect::<Result<Vec<_>>>()?;
+                let arrays = children.iter_mut().map(Column::finish).collect::<Result<Vec<_>>>()?;
                 Arc::new(StructArray::try_new(fields, arrays, nulls)?)
             }
         })

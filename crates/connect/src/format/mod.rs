@@ -143,16 +143,8 @@ pub enum Format {
 }
 
 /// The identifiers of all formats.
-pub const IDENTIFIERS: &[&str] = &[
-    "json",
-    "csv",
-    "raw",
-    "parquet",
-    "debezium-json",
-    "canal-json",
-    "maxwell-json",
-    "ogg-json",
-];
+pub const IDENTIFIERS: &[&str] =
+    &["json", "csv", "raw", "parquet", "debezium-json", "canal-json", "maxwell-json", "ogg-json"];
 
 /// Format identifiers of features.md's seeds that mean another one.
 fn alias(name: &str) -> &str {

@@ -77,14 +77,13 @@ impl ParquetReader {
             .map(|s| Ok((names(&read.physical, &s.path)?, s.ty.clone())))
             .collect::<Result<Vec<_>>>()?;
         let file = path.display().to_string();
-        let failed = |e: &dyn std::fmt::Display| {
-            Error::io(format!("cannot read Parquet file {file}: {e}"))
-        };
+        let failed =
+            |e: &dyn std::fmt::Display| Error::io(format!("cannot read Parquet file {file}: {e}"));
         let input = File::open(path).map_err(|e| failed(&e))?;
-        let builder =
-            ParquetRecordBatchReaderBuilder::try_new(input).map_err(|e| failed(&e))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(input).map_err(|e| failed(&e))?;
         let wanted: Vec<String> = slots.iter().map(|(n, _)| n.join(".")).collect();
-        let mask = ProjectionMask::columns(builder.parquet_schema(), wanted.iter().map(String::as_str));
+        let mask =
+            ProjectionMask::columns(builder.parquet_schema(), wanted.iter().map(String::as_str));
         let reader = builder
             .with_projection(mask)
             .with_offset(skip)
@@ -97,8 +96,8 @@ impl ParquetReader {
     /// The next rows: the wanted columns and the row count.
     pub fn next_batch(&mut self) -> Result<Option<(Vec<ArrayRef>, usize)>> {
         let Some(batch) = self.reader.next() else { return Ok(None) };
-        let batch = batch
-            .map_err(|e| Error::io(format!("cannot read Parquet file {}: {e}", self.file)))?;
+        let batch =
+            batch.map_err(|e| Error::io(format!("cannot read Parquet file {}: {e}", self.file)))?;
         let rows = batch.num_rows();
         let slots = self
             .slots
@@ -157,8 +156,7 @@ impl<W: Write + Send> ParquetWriter<W> {
     /// Starts a file with these columns.
     pub fn new(output: W, schema: &Schema, options: &ParquetOptions) -> Result<Self> {
         let schema = schema.to_arrow();
-        let properties =
-            WriterProperties::builder().set_compression(options.compression).build();
+        let properties = WriterProperties::builder().set_compression(options.compression).build();
         let writer = ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties))
             .map_err(|e| Error::validation(format!("cannot write Parquet: {e}")))?;
         Ok(Self { writer, schema })

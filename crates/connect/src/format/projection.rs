@@ -83,8 +83,7 @@ mod tests {
             Field::new("x", DataType::int()),
             Field::new("y", DataType::string()),
         ]));
-        let schema =
-            Schema::new(vec![Field::new("a", DataType::int()), Field::new("r", row)]);
+        let schema = Schema::new(vec![Field::new("a", DataType::int()), Field::new("r", row)]);
         let paths = [vec![1, 1], vec![0], vec![1], vec![1, 0]];
         let p = Projection::new(&schema, &paths, true).unwrap();
         assert_eq!(p.slots.iter().map(|s| s.path.clone()).collect::<Vec<_>>(), [vec![0], vec![1]]);

@@ -2,9 +2,7 @@
 //! record is a line.
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-};
+use arrow::datatypes::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
 use weir_core::config::bad_value;
 use weir_core::{DataType, Error, Options, Result, Schema, TypeKind};
 

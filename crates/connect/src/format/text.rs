@@ -67,7 +67,8 @@ pub(crate) fn parse_date(b: &[u8], lenient: bool) -> Option<i32> {
     }
     let tail = &rest[digits..];
     let (month, day) = (two(tail, 1)?, two(tail, 4)?);
-    if tail[0] != b'-' || tail[3] != b'-' || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if tail[0] != b'-' || tail[3] != b'-' || !(1..=12).contains(&month) || !(1..=31).contains(&day)
+    {
         return None;
     }
     let longest = month_length(year, month);

@@ -8,8 +8,8 @@ use crate::format::column::{Column, Data};
 use crate::format::json::is_utf8;
 use crate::format::projection::Projection;
 use crate::format::text::{
-    DecimalText, TimestampStyle, java_trim, parse_date, parse_decimal, parse_double,
-    parse_integer, parse_time, parse_timestamp,
+    DecimalText, TimestampStyle, java_trim, parse_date, parse_decimal, parse_double, parse_integer,
+    parse_time, parse_timestamp,
 };
 use crate::format::{Decoded, Decoder, FormatColumn, ReadSchema, shown};
 
@@ -48,9 +48,9 @@ impl CsvDecoder {
             .iter()
             .map(|c| match c {
                 FormatColumn::Path(p) => Ok(p.clone()),
-                FormatColumn::Metadata(key) => Err(Error::validation(format!(
-                    "format 'csv' has no metadata column '{key}'"
-                ))),
+                FormatColumn::Metadata(key) => {
+                    Err(Error::validation(format!("format 'csv' has no metadata column '{key}'")))
+                }
             })
             .collect::<Result<Vec<_>>>()?;
         let projection = Projection::new(&read.physical, &paths, false)?;

@@ -12,8 +12,8 @@ use super::scan::{Cursor, Fault, Scan, unescape};
 use crate::format::column::{Column, Data};
 use crate::format::projection::Slot;
 use crate::format::text::{
-    DecimalText, TimestampStyle, java_trim, parse_date, parse_decimal, parse_double,
-    parse_integer, parse_time, parse_timestamp,
+    DecimalText, TimestampStyle, java_trim, parse_date, parse_decimal, parse_double, parse_integer,
+    parse_time, parse_timestamp,
 };
 
 /// Rules of a table's JSON format.
@@ -394,7 +394,8 @@ impl JsonReader {
                 column.push_bool(v);
             }
             Reader::Date => {
-                let v = self.with_text(c, first, "a DATE 'yyyy-MM-dd'", |b| parse_date(b, false))?;
+                let v =
+                    self.with_text(c, first, "a DATE 'yyyy-MM-dd'", |b| parse_date(b, false))?;
                 column.push_i32(v);
             }
             Reader::Time => {
@@ -546,8 +547,11 @@ impl JsonReader {
         let raw = &c.bytes[start..c.pos];
         if matches!(first, b'{' | b'[') {
             // As Flink does, the nested value is printed again, without white space.
-            let compact = serde_json::from_slice::<serde_json::Value>(raw)
-                .map_err(|_| Fault { syntax: true, at: start, expected: "a JSON value" })?;
+            let compact = serde_json::from_slice::<serde_json::Value>(raw).map_err(|_| Fault {
+                syntax: true,
+                at: start,
+                expected: "a JSON value",
+            })?;
             column.push_str(&compact.to_string());
         } else {
             column.push_bytes(raw);

@@ -53,7 +53,12 @@ impl JsonEncoder {
     }
 
     /// Appends one row as an object.
-    pub(crate) fn write_row(&self, columns: &[ArrayRef], row: usize, out: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn write_row(
+        &self,
+        columns: &[ArrayRef],
+        row: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
         out.push(b'{');
         let mut first = true;
         for ((field, key), column) in self.fields.iter().zip(&self.keys).zip(columns) {
@@ -219,7 +224,10 @@ pub(crate) fn write_value(
             let text = base64::engine::general_purpose::STANDARD.encode(bytes);
             write_text(out, text.as_bytes());
         }
-        TypeKind::Date | TypeKind::Time(_) | TypeKind::Timestamp(..) | TypeKind::TimestampLtz(..) => {
+        TypeKind::Date
+        | TypeKind::Time(_)
+        | TypeKind::Timestamp(..)
+        | TypeKind::TimestampLtz(..) => {
             out.push(b'"');
             write_datetime(out, array, row, ty, rules.style);
             out.push(b'"');

@@ -65,11 +65,9 @@ pub(crate) fn timestamp_style(options: &Options, prefix: &str) -> Result<Timesta
     match options.get("timestamp-format.standard") {
         None | Some("SQL") => Ok(TimestampStyle::Sql),
         Some("ISO-8601") => Ok(TimestampStyle::Iso),
-        Some(v) => Err(bad_value(
-            &format!("{prefix}timestamp-format.standard"),
-            v,
-            "'SQL' or 'ISO-8601'",
-        )),
+        Some(v) => {
+            Err(bad_value(&format!("{prefix}timestamp-format.standard"), v, "'SQL' or 'ISO-8601'"))
+        }
     }
 }
 
@@ -173,9 +171,8 @@ impl RowReader {
             (false, true) => format!("expected {}", fault.expected),
             (false, false) => format!("field '{}': expected {}", trail.join("."), fault.expected),
         };
-        Error::data(format!("cannot read JSON record, {what}; record: {}", shown(record))).hint(
-            format!("set '{prefix}ignore-parse-errors' = 'true' to skip what cannot be read"),
-        )
+        Error::data(format!("cannot read JSON record, {what}; record: {}", shown(record)))
+            .hint(format!("set '{prefix}ignore-parse-errors' = 'true' to skip what cannot be read"))
     }
 }
 
@@ -237,9 +234,9 @@ impl JsonDecoder {
             .iter()
             .map(|c| match c {
                 FormatColumn::Path(p) => Ok(p.clone()),
-                FormatColumn::Metadata(key) => Err(Error::validation(format!(
-                    "format 'json' has no metadata column '{key}'"
-                ))),
+                FormatColumn::Metadata(key) => {
+                    Err(Error::validation(format!("format 'json' has no metadata column '{key}'")))
+                }
             })
             .collect::<Result<Vec<_>>>()?;
         Ok(Self {

@@ -278,7 +278,5 @@ pub(crate) fn unescape(raw: &[u8], out: &mut Vec<u8>) {
 }
 
 fn hex4(raw: &[u8], at: usize) -> u32 {
-    raw.iter().skip(at).take(4).fold(0, |v, &b| {
-        v * 16 + (b as char).to_digit(16).unwrap_or(0)
-    })
+    raw.iter().skip(at).take(4).fold(0, |v, &b| v * 16 + (b as char).to_digit(16).unwrap_or(0))
 }

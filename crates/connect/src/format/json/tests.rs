@@ -72,14 +72,7 @@ null
     assert_eq!(rows[5][3], s("lone ? x 😀"));
     assert_eq!(
         rows[6],
-        [
-            n.clone(),
-            Value::Int(1000),
-            n.clone(),
-            n,
-            Value::Decimal(10000),
-            Value::Double(1000.0)
-        ]
+        [n.clone(), Value::Int(1000), n.clone(), n, Value::Decimal(10000), Value::Double(1000.0)]
     );
 }
 
@@ -119,10 +112,7 @@ fn nested_columns_keep_good_fields() {
     .unwrap();
     let s = |t: &str| Value::String(t.into());
     assert_eq!(rows[0][0], Value::Row(vec![Value::Null, s("keep")]));
-    assert_eq!(
-        rows[0][1],
-        Value::Map(vec![(s("k"), Value::Null), (s("j"), Value::Int(2))])
-    );
+    assert_eq!(rows[0][1], Value::Map(vec![(s("k"), Value::Null), (s("j"), Value::Int(2))]));
     assert_eq!(rows[0][2], Value::Array(vec![Value::Int(1), Value::Null, Value::Int(3)]));
     assert_eq!(rows[1], [Value::Null, Value::Null, Value::Null]);
     assert_eq!(rows[2][0], Value::Row(vec![Value::Null, Value::Null]));
