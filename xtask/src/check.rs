@@ -9,7 +9,7 @@ use crate::tools;
 
 /// The crates from the bottom up; a crate may depend only on crates before it
 /// in one of the lists, as far as the table of ARCHITECTURE.md says.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("weir-core", &[]),
     ("weir-parser", &[]),
     ("weir-functions", &["weir-core"]),
@@ -21,7 +21,6 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("weir-ops", &["weir-core", "weir-functions", "weir-spec", "weir-state", "weir-runtime"]),
     ("weir-connect", &["weir-core", "weir-functions", "weir-spec"]),
     ("weir-lake", &["weir-core", "weir-functions", "weir-spec", "weir-connect"]),
-    ("weir-batch", &["weir-core", "weir-functions", "weir-spec", "weir-connect"]),
     (
         "weir-job",
         &[
@@ -36,7 +35,6 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "weir-ops",
             "weir-connect",
             "weir-lake",
-            "weir-batch",
         ],
     ),
     ("weir", &["weir-core", "weir-functions", "weir-parser", "weir-sql", "weir-job"]),

@@ -43,6 +43,9 @@ pub struct Session {
     current_catalog: String,
     current_database: String,
     temporary: BTreeMap<TablePath, CatalogTable>,
+    /// Tables and views that this session created, by their last name: they stay
+    /// in reach after USE, where Flink would look only in the current catalog.
+    created: BTreeMap<String, TablePath>,
 }
 
 impl Default for Session {
@@ -57,6 +60,7 @@ impl Default for Session {
             current_catalog: DEFAULT_CATALOG.to_owned(),
             current_database: DEFAULT_DATABASE.to_owned(),
             temporary: BTreeMap::new(),
+            created: BTreeMap::new(),
         };
         session.register_catalog_type("generic_in_memory", |_, options| {
             let database = options.get("default-database").unwrap_or("default");
@@ -67,6 +71,17 @@ impl Default for Session {
 }
 
 impl Session {
+    /// A session whose catalogs all live in memory, for checking scripts.
+    pub fn for_check() -> Self {
+        let mut session = Self::default();
+        for kind in ["paimon", "iceberg", "fluss", "jdbc", "hive"] {
+            session.register_catalog_type(kind, |_, options| {
+                Ok(Arc::new(MemoryCatalog::new(options.clone(), "default")))
+            });
+        }
+        session
+    }
+
     /// Makes a catalog type available to CREATE CATALOG.
     pub fn register_catalog_type(&mut self, kind: &'static str, factory: CatalogFactory) {
         self.factories.insert(kind, factory);
@@ -177,6 +192,26 @@ impl Session {
             Some(c) => c.table(&path.database, &path.table),
             None => Ok(None),
         }
+    }
+
+    /// Remembers that this session created a table.
+    pub fn note_created(&mut self, path: &TablePath) {
+        self.created.insert(path.table.clone(), path.clone());
+    }
+
+    /// Where a name of one part points: the current database, or else a table
+    /// of that name that this session created elsewhere.
+    pub fn find(&self, parts: &[&str]) -> Result<(TablePath, Option<CatalogTable>)> {
+        let path = self.qualify(parts)?;
+        let here = self.table(&path)?;
+        if let (None, [name]) = (&here, parts) {
+            if let Some(other) = self.created.get(*name) {
+                if let Some(table) = self.table(other)? {
+                    return Ok((other.clone(), Some(table)));
+                }
+            }
+        }
+        Ok((path, here))
     }
 
     /// Whether the name is a temporary object.

@@ -28,8 +28,8 @@ impl Binder<'_> {
                 return Ok((Rel::clone(cte), alias));
             }
         }
-        let path = self.session.qualify(&parts).at(name.span())?;
-        let Some(mut table) = self.session.table(&path).at(name.span())? else {
+        let (path, table) = self.session.find(&parts).at(name.span())?;
+        let Some(mut table) = table else {
             return Err(self.unknown_table(&path, &parts)).at(name.span());
         };
         self.apply_hints(&mut table, hints)?;

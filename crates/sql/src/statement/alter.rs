@@ -144,7 +144,7 @@ fn add(session: &Session, table: &mut CatalogTable, e: &SchemaElement, source: &
                 .at(c.span);
             }
             let at = place(table, position.as_ref())?;
-            if let Some(new) = column(session, c, &visible(table), source)? {
+            if let Some(new) = column(session, c, &visible(table))? {
                 table.columns.insert(at, new);
             }
         }
@@ -154,7 +154,7 @@ fn add(session: &Session, table: &mut CatalogTable, e: &SchemaElement, source: &
                     .hint("ALTER TABLE .. MODIFY WATERMARK FOR ..."))
                 .at(w.span);
             }
-            table.watermark = Some(watermark(session, table, w, source)?);
+            table.watermark = Some(watermark(session, table, w)?);
         }
         SchemaElement::Constraint(k) => {
             if table.primary_key.is_some() {
@@ -179,7 +179,7 @@ fn modify(
     match e {
         SchemaElement::Column { column: c, position } => {
             let at = find(table, &c.name)?;
-            let Some(mut new) = column(session, c, &visible(table), source)? else { return Ok(()) };
+            let Some(mut new) = column(session, c, &visible(table))? else { return Ok(()) };
             keep_comment(&mut new, &table.columns[at]);
             if position.is_none() {
                 table.columns[at] = new;
@@ -190,7 +190,7 @@ fn modify(
             table.columns.insert(at, new);
         }
         SchemaElement::Watermark(w) => {
-            table.watermark = Some(watermark(session, table, w, source)?);
+            table.watermark = Some(watermark(session, table, w)?);
         }
         SchemaElement::Constraint(k) => set_primary_key(table, k)?,
         SchemaElement::Distribution(d) => {

@@ -53,6 +53,7 @@ pub(super) fn create_table(
 }
 
 fn store(session: &mut Session, path: &TablePath, table: CatalogTable, temporary: bool) -> Result<()> {
+    session.note_created(path);
     if temporary {
         return session.create_temporary(path.clone(), table);
     }
@@ -87,7 +88,7 @@ fn table_definition(
         Some(like) => like_base(session, like)?,
         None => empty_table(),
     };
-    add_columns(session, &mut table, &t.schema.columns, query, source)?;
+    add_columns(session, &mut table, &t.schema.columns, query)?;
     if let Some(rel) = query {
         add_query_columns(&mut table, &t.schema.columns, rel);
     }
@@ -97,7 +98,7 @@ fn table_definition(
                 .hint("add OVERWRITING WATERMARKS or EXCLUDING WATERMARKS"))
             .at(w.span);
         }
-        table.watermark = Some(watermark(session, &table, w, source)?);
+        table.watermark = Some(watermark(session, &table, w)?);
     }
     if let Some(key) = primary_key(&t.schema)? {
         set_primary_key(&mut table, &key)?;
@@ -190,7 +191,6 @@ fn add_columns(
     table: &mut CatalogTable,
     columns: &[ast::ColumnDef],
     query: Option<&Rel>,
-    source: &str,
 ) -> Result<()> {
     let mut schema = physical_schema(table);
     for c in columns {
@@ -211,7 +211,7 @@ fn add_columns(
             )))
             .at(c.span);
         }
-        let column = column(session, c, &schema, source)?;
+        let column = column(session, c, &schema)?;
         table.columns.extend(column);
     }
     Ok(())
@@ -234,7 +234,6 @@ pub(super) fn column(
     session: &Session,
     c: &ast::ColumnDef,
     schema: &Schema,
-    source: &str,
 ) -> Result<Option<CatalogColumn>> {
     let name = c.name.value.clone();
     let comment = c.comment.as_ref().map(|s| s.value.clone());
@@ -253,7 +252,7 @@ pub(super) fn column(
         },
         ColumnKind::Computed(e) => {
             let ty = Binder::new(session).scalar(e, schema)?.ty().clone();
-            CatalogColumn::Computed { name, expression: canonical_expr(e, source), ty, comment }
+            CatalogColumn::Computed { name, expression: canonical_expr(e), ty, comment }
         }
         ColumnKind::NameOnly => return Ok(None),
     }))
@@ -287,7 +286,6 @@ pub(super) fn watermark(
     session: &Session,
     table: &CatalogTable,
     w: &ast::WatermarkDef,
-    source: &str,
 ) -> Result<WatermarkSpec> {
     let name = w.column.to_string();
     let Some(column) = table.columns.iter().find(|c| c.name() == name) else {
@@ -316,7 +314,7 @@ pub(super) fn watermark(
         )))
         .at(w.expr.span);
     }
-    Ok(WatermarkSpec { column: name, expression: canonical_expr(&w.expr, source) })
+    Ok(WatermarkSpec { column: name, expression: canonical_expr(&w.expr) })
 }
 
 /// The one primary key of a schema.
@@ -422,7 +420,7 @@ pub(super) fn view_definition(
         .collect();
     let kind = TableKind::View {
         original: source_text(source, query.span),
-        expanded: canonical_query(query, source),
+        expanded: canonical_query(query),
     };
     Ok(CatalogTable { kind, columns, ..empty_table() })
 }

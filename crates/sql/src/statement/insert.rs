@@ -6,7 +6,6 @@ use weir_parser::ast;
 use weir_spec::{CatalogColumn, CatalogTable, SinkSpec, TableKind};
 
 use super::Insert;
-use super::create::path_of;
 use crate::bind::{At as _, Binder, coerce, null_literal, table_spec};
 use crate::rel::Rel;
 use crate::session::{Session, TablePath};
@@ -17,13 +16,14 @@ pub(super) fn options_of(list: &[ast::SqlOption]) -> Options {
 }
 
 pub(super) fn bind_insert(session: &Session, i: &ast::Insert) -> Result<Insert> {
-    let path = path_of(session, &i.table)?;
+    let parts: Vec<&str> = i.table.parts().collect();
+    let (path, table) = session.find(&parts).at(i.table.span())?;
     if i.overwrite && !session.is_batch() {
         return Err(Error::validation("Streaming mode does not support INSERT OVERWRITE")
             .hint("SET 'execution.runtime-mode' = 'batch' first"))
         .at(i.span);
     }
-    let Some(mut table) = session.table(&path)? else {
+    let Some(mut table) = table else {
         return Err(Error::validation(format!("Cannot find table '{path}' to insert into")))
             .at(i.table.span());
     };

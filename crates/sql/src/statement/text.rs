@@ -1,6 +1,7 @@
 //! Canonical text of expressions and queries that catalogs store.
 
 use weir_parser::ast;
+use weir_parser::printer::{PrintOptions, print_expr_with};
 
 /// The text of a span, trimmed.
 pub fn source_text(source: &str, span: weir_parser::Span) -> String {
@@ -8,11 +9,11 @@ pub fn source_text(source: &str, span: weir_parser::Span) -> String {
 }
 
 /// An expression as DESCRIBE and SHOW CREATE TABLE print it.
-pub fn canonical_expr(e: &ast::Expr, source: &str) -> String {
-    source_text(source, e.span)
+pub fn canonical_expr(e: &ast::Expr) -> String {
+    print_expr_with(e, PrintOptions::SERIALIZABLE)
 }
 
 /// A query as SHOW CREATE VIEW prints it.
-pub fn canonical_query(q: &ast::Query, source: &str) -> String {
-    source_text(source, q.span)
+pub fn canonical_query(q: &ast::Query) -> String {
+    weir_parser::print_query(q)
 }

@@ -1,0 +1,42 @@
+//! `weir check`: every finding of a script at once, or its canonical form.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use weir_job::Engine;
+use weir_parser::{parse_script, print_statement};
+
+use crate::{CheckArgs, report, run};
+
+/// `weir check FILE.sql [--print]`
+pub fn run(args: &CheckArgs) -> Result<ExitCode> {
+    let (text, name) = run::read_script(&args.file)?;
+    let script = parse_script(&text);
+    let mut findings: Vec<(u32, String)> = script
+        .errors
+        .iter()
+        .map(|e| (e.span.start, report::render_parse_error(e, &text, &name)))
+        .collect();
+    if args.print {
+        for s in &script.statements {
+            println!("{};\n", print_statement(&s.stmt));
+        }
+    }
+    let mut engine = Engine::for_check();
+    for s in &script.statements {
+        if let Err(e) = engine.check(&s.stmt, &text) {
+            let at = e.position().map_or(s.span.start, |p| p.start);
+            findings.push((at, report::render(&e.to_string(), e.position(), &text, &name)));
+        }
+    }
+    findings.sort();
+    for (_, f) in &findings {
+        eprintln!("{f}");
+    }
+    if findings.is_empty() {
+        eprintln!("{name}: {} statements, nothing found", script.statements.len());
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("{name}: {} finding(s)", findings.len());
+    Ok(ExitCode::FAILURE)
+}

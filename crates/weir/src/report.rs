@@ -1,0 +1,52 @@
+//! Errors with their place in the script.
+
+use weir_core::Error;
+use weir_core::error::Position;
+use weir_parser::{LineIndex, ParseError};
+
+/// Prints an error to standard error: place, text, the line itself, the fix.
+pub fn error(e: &Error, source: &str, name: &str) {
+    eprint!("{}", render(&e.to_string(), e.position(), source, name));
+}
+
+/// Prints a syntax error likewise.
+pub fn parse_error(e: &ParseError, source: &str, name: &str) {
+    eprint!("{}", render_parse_error(e, source, name));
+}
+
+/// The report of a syntax error.
+pub fn render_parse_error(e: &ParseError, source: &str, name: &str) -> String {
+    let mut message = format!("SQL parse failed: {}", e.message);
+    if let Some(hint) = &e.hint {
+        message.push_str(&format!("\n  hint: {hint}"));
+    }
+    render(&message, Some(Position { start: e.span.start, end: e.span.end }), source, name)
+}
+
+/// The report of a finding.
+pub fn render(message: &str, position: Option<Position>, source: &str, name: &str) -> String {
+    let Some(p) = position else { return format!("error: {message}\n") };
+    let index = LineIndex::new(source);
+    let at = index.position(p.start);
+    let (first, rest) = message.split_once('\n').unwrap_or((message, ""));
+    let mut out = format!("error: {first}\n  --> {name}:{}:{}\n", at.line, at.column);
+    if let Some(text) = source.lines().nth(at.line as usize - 1) {
+        let column = at.column as usize - 1;
+        let end = index.position(p.end);
+        let width = if end.line == at.line {
+            (end.column as usize).saturating_sub(at.column as usize).max(1)
+        } else {
+            text.chars().count().saturating_sub(column).max(1)
+        };
+        let width = width.min(text.chars().count().saturating_sub(column).max(1));
+        let number = at.line.to_string();
+        let pad = " ".repeat(number.len());
+        out.push_str(&format!(" {pad} |\n {number} | {text}\n {pad} | "));
+        out.push_str(&format!("{}{}\n", " ".repeat(column), "^".repeat(width)));
+    }
+    if !rest.is_empty() {
+        out.push_str(rest);
+        out.push('\n');
+    }
+    out
+}

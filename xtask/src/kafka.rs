@@ -1,0 +1,188 @@
+//! The pipeline over a real Kafka broker: a million heartbeats into Paimon, every
+//! row accounted for by pypaimon.
+//!
+//! The broker's jars come from Maven Central through Maven; one process runs as
+//! broker and controller (KRaft) in a scratch folder.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{demo, tools};
+
+const KAFKA: &str = "4.1.0";
+const CARS: u64 = 1_000;
+const SECONDS: u64 = 1_000;
+
+/// The whole test.
+pub fn pipeline_test(python: &Path) -> Result<()> {
+    let jars = jars()?;
+    let home = tools::cache().join("kafka-test");
+    if home.exists() {
+        fs::remove_dir_all(&home)?;
+    }
+    fs::create_dir_all(&home)?;
+    let broker = Broker::start(&jars, &home)?;
+    broker.tool("org.apache.kafka.tools.TopicCommand", &[
+        "--bootstrap-server",
+        &broker.address,
+        "--create",
+        "--topic",
+        "heartbeat",
+        "--partitions",
+        "4",
+    ])?;
+    let script = write_scripts(&home, &broker.address)?;
+    for s in script {
+        tools::run(Command::new(tools::weir()).arg("run").arg(s).args(["-p", "2"]))?;
+    }
+    count_with_pypaimon(python, &home.join("warehouse"))?;
+    println!("kafka to paimon: {} heartbeats, every row accounted for", CARS * SECONDS);
+    println!("1 passed, 0 failed");
+    Ok(())
+}
+
+/// Script 1 fills the topic from a file through our own Kafka sink, script 2 reads it into Paimon.
+fn write_scripts(home: &Path, address: &str) -> Result<Vec<PathBuf>> {
+    let data = home.join("data");
+    fs::create_dir_all(&data)?;
+    let mut file = BufWriter::new(File::create(data.join("heartbeats.json"))?);
+    for second in 0..SECONDS {
+        for car in 0..CARS {
+            writeln!(file, "{}", demo::heartbeat_event(car, 1_735_689_600 + second))?;
+        }
+    }
+    file.flush()?;
+    let columns = "car_id STRING, ts_second BIGINT, driving_mode STRING, speed DOUBLE, road_type STRING, task_id STRING, task_status STRING, city STRING, area STRING, route_id STRING";
+    let kafka = format!(
+        "'connector' = 'kafka', 'topic' = 'heartbeat', 'properties.bootstrap.servers' = '{address}', 'format' = 'json'"
+    );
+    let fill = format!(
+        "CREATE TABLE files ({columns}) WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'json');
+CREATE TABLE topic ({columns}) WITH ({kafka}, 'key.format' = 'raw', 'key.fields' = 'car_id');
+INSERT INTO topic SELECT * FROM files;",
+        data.display()
+    );
+    let read = format!(
+        "CREATE TABLE topic ({columns}, part INT METADATA FROM 'partition' VIRTUAL, `offset` BIGINT METADATA VIRTUAL) WITH ({kafka}, 'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset');
+CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = '{}');
+CREATE TABLE lake.`default`.ods_heartbeat ({columns}, part INT, `offset` BIGINT, PRIMARY KEY (car_id, ts_second) NOT ENFORCED) WITH ('bucket' = '4', 'changelog-producer' = 'input');
+INSERT INTO lake.`default`.ods_heartbeat SELECT * FROM topic;",
+        home.join("warehouse").display()
+    );
+    let paths = vec![home.join("fill.sql"), home.join("read.sql")];
+    fs::write(&paths[0], fill)?;
+    fs::write(&paths[1], read)?;
+    Ok(paths)
+}
+
+/// Counts keys and checks sums that a lost, doubled or changed row would break.
+fn count_with_pypaimon(python: &Path, warehouse: &Path) -> Result<()> {
+    let program = "
+import sys
+from pypaimon import CatalogFactory
+table = CatalogFactory.create({'warehouse': sys.argv[1]}).get_table('default.ods_heartbeat')
+builder = table.new_read_builder()
+rows = builder.new_read().to_arrow(builder.new_scan().plan().splits())
+import pyarrow.compute as pc
+keys = set(zip(rows.column('car_id').to_pylist(), rows.column('ts_second').to_pylist()))
+places = set(zip(rows.column('part').to_pylist(), rows.column('offset').to_pylist()))
+print(rows.num_rows, len(keys), len(places), pc.sum(rows.column('ts_second')).as_py())
+";
+    let out = Command::new(python).args(["-c", program]).arg(warehouse).output()?;
+    let text = String::from_utf8_lossy(&out.stdout).trim().to_owned();
+    let n = CARS * SECONDS;
+    let sum = CARS * (0..SECONDS).map(|s| 1_735_689_600 + s).sum::<u64>();
+    let expected = format!("{n} {n} {n} {sum}");
+    if text != expected {
+        bail!(
+            "pypaimon reads rows, keys, offsets, sum = {text:?}, expected {expected:?}\n{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+    }
+    Ok(())
+}
+
+/// The broker's class path in the cache, fetched once.
+fn jars() -> Result<PathBuf> {
+    let dir = tools::cache().join(format!("kafka-{KAFKA}"));
+    if dir.join("done").exists() {
+        return Ok(dir);
+    }
+    if !tools::has("java", "-version") || !tools::has("mvn", "--version") {
+        tools::debian(&["default-jre-headless", "maven"])?;
+    }
+    fs::create_dir_all(&dir)?;
+    let pom = format!(
+        "<project><modelVersion>4.0.0</modelVersion><groupId>weir</groupId><artifactId>broker</artifactId><version>1</version><dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{KAFKA}</version></dependency></dependencies></project>"
+    );
+    fs::write(dir.join("pom.xml"), pom)?;
+    let mut mvn = Command::new("mvn");
+    mvn.args(["-q", "-B", "-f"]).arg(dir.join("pom.xml"));
+    mvn.arg("dependency:copy-dependencies");
+    mvn.arg(format!("-DoutputDirectory={}", dir.join("lib").display()));
+    tools::run(&mut mvn)?;
+    fs::write(dir.join("done"), "")?;
+    Ok(dir)
+}
+
+struct Broker {
+    process: Child,
+    jars: PathBuf,
+    address: String,
+}
+
+impl Broker {
+    fn start(jars: &Path, home: &Path) -> Result<Self> {
+        let (port, controller) = (free_port()?, free_port()?);
+        let logs = home.join("broker");
+        let config = format!(
+            "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:{controller}\nlisteners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\nadvertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.listener.names=CONTROLLER\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\nlog.dirs={}\noffsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n",
+            logs.display()
+        );
+        let file = home.join("server.properties");
+        fs::write(&file, config)?;
+        let mut format = java(jars);
+        format.args(["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c"]);
+        tools::run(format.arg(&file).stdout(Stdio::null()))?;
+        let log = File::create(home.join("broker.log"))?;
+        let mut server = java(jars);
+        server.arg("kafka.Kafka").arg(&file).stdout(log.try_clone()?).stderr(log);
+        let process = server.spawn().context("cannot start the broker")?;
+        let broker = Self { process, jars: jars.to_path_buf(), address: format!("127.0.0.1:{port}") };
+        let start = Instant::now();
+        while TcpStream::connect(&broker.address).is_err() {
+            if start.elapsed() > Duration::from_secs(60) {
+                bail!("the broker does not answer; see {}", home.join("broker.log").display());
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(broker)
+    }
+
+    fn tool(&self, class: &str, args: &[&str]) -> Result<()> {
+        tools::run(java(&self.jars).arg(class).args(args).stdout(Stdio::null()))
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn java(jars: &Path) -> Command {
+    let mut c = Command::new("java");
+    c.args(["-Xmx512m", "-cp"]).arg(format!("{}/*", jars.join("lib").display()));
+    c
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
