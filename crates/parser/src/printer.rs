@@ -212,7 +212,7 @@ impl Printer {
 
 /// Words that are not reserved but begin something else where a name may
 /// stand.
-const CONTEXTUAL: [&str; 4] = ["DISTRIBUTION", "FINAL", "UNBOUNDED", "WATERMARK"];
+const CONTEXTUAL: [&str; 3] = ["ASOF", "FINAL", "UNBOUNDED"];
 
 fn needs_quotes(name: &str) -> bool {
     let mut chars = name.chars();

@@ -217,4 +217,6 @@ fn extensions_are_noted() {
     assert_eq!(notes("CREATE TABLE x (a INT) WITH ('k' = 'v',)"), 1);
     assert_eq!(notes("SELECT v:a FROM a LEFT ANTI JOIN b ON a.x = b.x"), 2);
     assert_eq!(notes("SELECT 1 MINUS SELECT 2"), 1);
+    assert_eq!(notes("SELECT a != b AT TIME ZONE 'UTC' FROM t LIMIT 1, 2"), 3);
+    assert_eq!(notes("SELECT * FROM a CROSS APPLY f(a.x) OUTER APPLY g(a.x)"), 2);
 }

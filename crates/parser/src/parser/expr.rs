@@ -105,6 +105,10 @@ impl Parser<'_> {
     fn infix(&mut self, left: Expr, op: Infix, start: u32) -> PResult<Expr> {
         let kind = match op {
             Infix::Binary(op, tokens) => {
+                let token = self.peek();
+                if self.text(token) == "!=" {
+                    self.extension(token.span, "!=; Flink writes <>");
+                }
                 self.pos += tokens;
                 self.binary(left, op)?
             }
@@ -117,6 +121,7 @@ impl Parser<'_> {
                 self.predicate(left, predicate, negated)?
             }
             Infix::AtTimeZone => {
+                self.extension(self.peek().span, "AT TIME ZONE; Flink has CONVERT_TZ");
                 self.pos += 3;
                 ExprKind::AtTimeZone {
                     expr: Box::new(left),
@@ -295,6 +300,7 @@ impl Parser<'_> {
             }
             TokenKind::Binary => self.binary_literal()?,
             TokenKind::Symbol(Symbol::LParen) => return self.paren_expr(),
+            TokenKind::Symbol(Symbol::LBrace) if self.string_at(2) => self.braced_literal()?,
             TokenKind::QuotedWord => self.name_or_call()?,
             TokenKind::Word => self.word_primary()?,
             _ => return self.unexpected_for("an expression"),

@@ -32,8 +32,10 @@ impl Parser<'_> {
             self.accept_kw("OUTER");
             JoinKind::Full
         } else if !natural && self.accept_kws(&["CROSS", "APPLY"]) {
+            self.extension(self.peek().span, "CROSS APPLY; Flink writes CROSS JOIN LATERAL");
             return Ok(Some((JoinKind::CrossApply, false)));
         } else if !natural && self.accept_kws(&["OUTER", "APPLY"]) {
+            self.extension(self.peek().span, "OUTER APPLY; Flink writes LEFT JOIN LATERAL");
             return Ok(Some((JoinKind::OuterApply, false)));
         } else if !natural && self.accept_kw("CROSS") {
             JoinKind::Cross
@@ -222,7 +224,8 @@ impl Parser<'_> {
     pub(super) fn table_alias(&mut self) -> PResult<Option<TableAlias>> {
         let start = self.here();
         let explicit = self.accept_kw("AS");
-        if !explicit && (!self.ident_at(0) || self.peek_kw("MATCH_CONDITION")) {
+        let joins = self.peek_kw("MATCH_CONDITION") || self.peek_kws(&["ASOF", "JOIN"]);
+        if !explicit && (joins || !self.ident_at(0)) {
             return Ok(None);
         }
         let name = self.ident()?;

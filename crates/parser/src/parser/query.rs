@@ -9,6 +9,7 @@ impl Parser<'_> {
     pub(super) fn query_starts_at(&self, ahead: usize) -> bool {
         match self.word_at(ahead).to_ascii_uppercase().as_str() {
             "SELECT" | "WITH" | "VALUES" => true,
+            "VALUE" => self.symbol_at(ahead + 1) == Some(Symbol::LParen),
             "TABLE" => self.ident_at(ahead + 1),
             _ => false,
         }
@@ -67,7 +68,9 @@ impl Parser<'_> {
                     continue;
                 }
                 let first = self.expr()?;
+                let comma = self.peek().span;
                 if query.offset.is_none() && self.accept(Symbol::Comma) {
+                    self.extension(comma, "LIMIT start, count; Flink writes LIMIT and OFFSET");
                     query.offset = Some(first);
                     query.limit = Some(self.expr()?);
                 } else {
@@ -166,7 +169,7 @@ impl Parser<'_> {
         if self.peek_kw("SELECT") {
             return self.nested(|p| p.select().map(|s| SetExpr::Select(Box::new(s))));
         }
-        if self.peek_kw("VALUES") {
+        if self.peek_any(&["VALUES", "VALUE"]) {
             return self.nested(|p| p.values().map(SetExpr::Values));
         }
         if self.peek_kw("TABLE") && self.ident_at(1) {
@@ -180,7 +183,9 @@ impl Parser<'_> {
 
     pub(super) fn values(&mut self) -> PResult<Values> {
         let start = self.here();
-        self.expect_kw("VALUES")?;
+        if !self.accept_kw("VALUE") {
+            self.expect_kw("VALUES")?;
+        }
         let rows = self.comma_list(Self::values_row)?;
         Ok(Values { rows, span: self.span_from(start) })
     }

@@ -116,12 +116,12 @@ impl Parser<'_> {
     /// Takes the word of a kind when a name follows it: a table may be called
     /// by such a word, too.
     fn describes(&mut self, kind: &'static str) -> bool {
-        let named = self.ident_at(1);
+        let named = self.ident_at(1) || self.kw_at(1, "EXTENDED");
         named && self.accept_kw(kind)
     }
 
     fn extended(&mut self) -> bool {
-        self.peek_kw("EXTENDED") && self.ident_at(1) && self.accept_kw("EXTENDED")
+        self.accept_kw("EXTENDED")
     }
 
     pub(super) fn explain(&mut self) -> PResult<StatementKind> {

@@ -36,6 +36,7 @@ impl Parser<'_> {
         let bracket = self.symbol_at(1) == Some(Symbol::LBracket);
         let form: Form<Self> = match word {
             "DATE" | "TIME" | "TIMESTAMP" if self.string_at(1) => Self::typed_literal,
+            "TIMESTAMP" if self.kw_at(1, "WITH") && self.kw_at(2, "LOCAL") => Self::local_timestamp,
             "INTERVAL" => Self::interval_expr,
             "CASE" => Self::case,
             "ARRAY" if bracket => |p| p.bracket_list().map(ExprKind::Array),
@@ -116,6 +117,36 @@ impl Parser<'_> {
             "TIME" => Literal::Time(value),
             _ => Literal::Timestamp(value),
         }))
+    }
+
+    /// `TIMESTAMP WITH LOCAL TIME ZONE '..'`, which is a cast of the text with
+    /// as many digits of the second as the text has.
+    fn local_timestamp(&mut self) -> PResult<ExprKind> {
+        let start = self.here();
+        self.expect_kws(&["TIMESTAMP", "WITH", "LOCAL", "TIME", "ZONE"])?;
+        let text = self.string()?;
+        let digits = text.value.rsplit_once('.').map_or(0, |(_, fraction)| fraction.len());
+        let kind = DataTypeKind::TimestampLtz(Some(digits.min(9) as u32));
+        let data_type = DataType { kind, nullable: None, span: self.span_from(start) };
+        let literal = ExprKind::Literal(Literal::String(text.value));
+        let expr = Box::new(Expr::new(literal, text.span));
+        Ok(ExprKind::Cast { try_cast: false, expr, data_type, format: None })
+    }
+
+    /// `{d '..'}`, `{t '..'}` and `{ts '..'}`, as JDBC clients write them.
+    pub(super) fn braced_literal(&mut self) -> PResult<ExprKind> {
+        self.expect(Symbol::LBrace)?;
+        let word = self.word_at(0).to_ascii_lowercase();
+        let literal: fn(String) -> Literal = match word.as_str() {
+            "d" => Literal::Date,
+            "t" => Literal::Time,
+            "ts" => Literal::Timestamp,
+            _ => return self.unexpected(),
+        };
+        self.pos += 1;
+        let value = self.string()?.value;
+        self.expect(Symbol::RBrace)?;
+        Ok(ExprKind::Literal(literal(value)))
     }
 
     fn interval_expr(&mut self) -> PResult<ExprKind> {

@@ -44,7 +44,7 @@ impl Parser<'_> {
             "DESCRIBE" | "DESC" => self.describe(),
             "EXPLAIN" => self.explain(),
             "STOP" => self.stop_job(),
-            "SELECT" | "WITH" | "VALUES" | "TABLE" => self.query_statement(),
+            "SELECT" | "WITH" | "VALUES" | "VALUE" | "TABLE" => self.query_statement(),
             _ if self.peek_symbol(Symbol::LParen) => self.query_statement(),
             _ => self.session_statement(),
         }

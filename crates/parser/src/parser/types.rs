@@ -281,7 +281,9 @@ fn unit_of(word: &str) -> Option<TimeUnit> {
         "MINUTE" | "MINUTES" | "SQL_TSI_MINUTE" => TimeUnit::Minute,
         "SECOND" | "SECONDS" | "SQL_TSI_SECOND" => TimeUnit::Second,
         "MILLISECOND" | "MILLISECONDS" => TimeUnit::Millisecond,
-        "MICROSECOND" | "MICROSECONDS" | "SQL_TSI_MICROSECOND" => TimeUnit::Microsecond,
+        "FRAC_SECOND" | "MICROSECOND" | "MICROSECONDS" | "SQL_TSI_MICROSECOND" => {
+            TimeUnit::Microsecond
+        }
         "NANOSECOND" | "NANOSECONDS" | "SQL_TSI_FRAC_SECOND" => TimeUnit::Nanosecond,
         "EPOCH" => TimeUnit::Epoch,
         _ => return None,

@@ -35,3 +35,5 @@ SELECT a MEMBER OF b, a SUBMULTISET OF b, a MULTISET UNION b, a MULTISET UNION A
 SELECT a AT TIME ZONE 'UTC', a + b AT TIME ZONE c, -(a AT TIME ZONE b), NEXT VALUE FOR s, CURRENT VALUE FOR db.s, `select`.`from`, `final`, `final`(a), final AND (b), `unbounded`;
 SELECT `map`(a), `descriptor`(a), `floor`(), `timestampadd`(a), `row`, `中文`, 中文, a$b, _x;
 SELECT FLOOR(a + (INTERVAL '1' DAY) TO HOUR), CEIL(INTERVAL '1' SECOND TO YEAR), FLOOR((INTERVAL a HOUR) TO SECOND), INTERVAL '1:2' HOUR TO MINUTE;
+SELECT {d '2020-01-01'}, {t '10:00:00'}, {ts '2020-01-01 00:00:00'}, TIMESTAMP WITH LOCAL TIME ZONE '2020-01-01 00:00:00.123', TIMESTAMPDIFF(FRAC_SECOND, a, b);
+VALUE (1);
