@@ -169,7 +169,9 @@ pub fn parse_script(source: &str) -> Script {
     let mut parser = Parser::new(source, tokenize(source));
     let mut script = Script::default();
     loop {
-        while parser.accept(Symbol::Semicolon) {}
+        while parser.peek_symbol(Symbol::Semicolon) {
+            parser.pos += 1;
+        }
         if parser.at_end() {
             return script;
         }

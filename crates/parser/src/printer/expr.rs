@@ -254,14 +254,13 @@ impl Printer {
         if self.options.strict {
             return steps.iter().for_each(|s| self.strict_step(s));
         }
-        for (i, step) in steps.iter().enumerate() {
+        for step in steps {
             match step {
                 VariantStep::Field(name) => {
                     self.put(":");
                     self.ident(name);
                 }
                 VariantStep::Index(index) => {
-                    debug_assert!(i > 0, "a path begins with a field");
                     self.put("[");
                     self.expr(index, 0);
                     self.put("]");
