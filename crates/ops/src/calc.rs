@@ -41,7 +41,8 @@ impl Calc {
                 Expr::column(used.iter().position(|&u| u == i).unwrap_or_default(), ty)
             })
         };
-        let projection = projection.iter().map(|e| Program::new(&remap(e))).collect::<Result<_>>()?;
+        let projection =
+            projection.iter().map(|e| Program::new(&remap(e))).collect::<Result<_>>()?;
         Ok(Self {
             filter: filter.map(Predicate::new).transpose()?,
             used_schema: input.project(&used).to_arrow(),

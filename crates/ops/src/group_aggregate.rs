@@ -5,7 +5,6 @@
 //! pre-image to the last post-image; unchanged groups are silent (unless state
 //! expires, as in Flink). A group without rows is removed.
 
-
 use arrow::array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow::compute::interleave;
 use arrow::compute::kernels::cmp;
@@ -148,7 +147,9 @@ impl GroupAggregate {
         out: &mut Out,
     ) -> Result<()> {
         let changed = match before {
-            Some(before) if !self.emit_unchanged => Some(differences(before, after, t.slots.len())?),
+            Some(before) if !self.emit_unchanged => {
+                Some(differences(before, after, t.slots.len())?)
+            }
             _ => None,
         };
         let mut picks = Vec::with_capacity(t.slots.len() * 2);

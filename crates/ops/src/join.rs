@@ -180,7 +180,8 @@ impl Join {
                 e.put(Some(row), c.other[row as usize].map(|s| (s, p)), PLUS_I);
             }
             let columns = self.joined_columns(c, &e)?;
-            let rows = ChangeBatch::from_columns(Arc::clone(&self.joined), columns, chunk.len(), None)?;
+            let rows =
+                ChangeBatch::from_columns(Arc::clone(&self.joined), columns, chunk.len(), None)?;
             let passed = condition.eval(&rows.rows, &self.context)?;
             mask.extend((0..passed.len()).map(|i| passed.is_valid(i) && passed.value(i)));
         }

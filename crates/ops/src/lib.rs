@@ -16,17 +16,22 @@ pub mod agg;
 pub mod bucket;
 pub mod calc;
 pub mod group_aggregate;
+pub mod interval_join;
 pub mod join;
 pub mod last_row;
+pub mod over;
+pub mod pairs;
 pub mod program;
 pub mod rank;
 pub mod session;
 pub mod simple;
 pub mod sort;
+pub mod temporal_join;
 pub mod util;
 pub mod watermark;
 pub mod window;
 pub mod window_aggregate;
+pub mod window_join;
 
 use weir_core::{Error, Result, Schema};
 use weir_functions::EvalContext;
@@ -136,9 +141,14 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
             }
         }
         OpSpec::Expand(projections) => Box::new(simple::Expand::new(projections, output, eval())?),
-        OpSpec::Unnest { collection, flatten, ordinality, outer } => Box::new(
-            simple::Unnest::new(collection, *flatten, *ordinality, *outer, output, eval())?,
-        ),
+        OpSpec::Unnest { collection, flatten, ordinality, outer } => Box::new(simple::Unnest::new(
+            collection,
+            *flatten,
+            *ordinality,
+            *outer,
+            output,
+            eval(),
+        )?),
         OpSpec::Join(spec) => Box::new(join::Join::new(
             spec,
             two(node, inputs)?,
@@ -149,20 +159,21 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
             groups,
         )?),
         OpSpec::Sort { order_by, offset, fetch, by_rowtime } => Box::new(sort::Sort::new(
-            order_by, *offset, *fetch, *by_rowtime, input, output, groups,
-        )?),
-        OpSpec::Limit { offset, fetch, update_before } if retracts => Box::new(
-            rank::Rank::limit(*offset, *fetch, *update_before, input, output, groups)?,
-        ),
-        OpSpec::Limit { offset, fetch, .. } => Box::new(rank::Limit::new(*offset, *fetch, output)),
-        OpSpec::Rank(spec) => Box::new(rank::Rank::new(
-            spec,
-            retracts,
-            context.state_ttl,
+            order_by,
+            *offset,
+            *fetch,
+            *by_rowtime,
             input,
             output,
             groups,
         )?),
+        OpSpec::Limit { offset, fetch, update_before } if retracts => {
+            Box::new(rank::Rank::limit(*offset, *fetch, *update_before, input, output, groups)?)
+        }
+        OpSpec::Limit { offset, fetch, .. } => Box::new(rank::Limit::new(*offset, *fetch, output)),
+        OpSpec::Rank(spec) => {
+            Box::new(rank::Rank::new(spec, retracts, context.state_ttl, input, output, groups)?)
+        }
         OpSpec::Deduplicate { keys, rowtime, keep_last, update_before } => {
             let keep = if *keep_last {
                 last_row::Keep::Last(*rowtime)
@@ -181,10 +192,57 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
             output,
             groups,
         )),
+        OpSpec::IntervalJoin { join, left_time, right_time, lower, upper, event_time } => {
+            Box::new(interval_join::IntervalJoin::new(
+                join,
+                [*left_time, *right_time],
+                (*lower, *upper),
+                *event_time,
+                two(node, inputs)?,
+                output,
+                eval(),
+                groups,
+            )?)
+        }
+        OpSpec::WindowJoin { join, left_window, right_window } => {
+            Box::new(window_join::WindowJoin::new(
+                join,
+                [*left_window, *right_window],
+                two(node, inputs)?,
+                output,
+                &context.time_zone,
+                eval(),
+                groups,
+            )?)
+        }
+        OpSpec::TemporalJoin { join, left_time, right_time } => {
+            Box::new(temporal_join::TemporalJoin::new(
+                join,
+                [*left_time, *right_time],
+                two(node, inputs)?,
+                output,
+                eval(),
+                groups,
+            )?)
+        }
+        OpSpec::WindowRank { rank, window } => Box::new(window_join::WindowRank::new(
+            rank,
+            *window,
+            retracts,
+            input,
+            output,
+            &context.time_zone,
+            groups,
+        )?),
+        OpSpec::Over(spec) if spec.time_ordered => {
+            Box::new(over::Over::new(spec, input, output, groups)?)
+        }
+        OpSpec::Over(_) => {
+            return Err(Error::unsupported("OVER that is not ordered by a time attribute"));
+        }
         OpSpec::Source(_) | OpSpec::Sink(_) | OpSpec::Values(_) => {
             return Err(Error::internal(format!("{} is not built here", node.name)));
         }
-        _ => return Err(Error::unsupported(&node.name)),
     })
 }
 

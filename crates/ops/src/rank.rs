@@ -58,7 +58,8 @@ impl Partition {
     /// Takes an equal row away; whether there was one.
     pub fn remove(&mut self, key: &[u8], row: &[u8]) -> bool {
         let from = self.rows.partition_point(|r| *r.0 < *key);
-        let found = self.rows[from..].iter().take_while(|r| *r.0 == *key).position(|r| *r.1 == *row);
+        let found =
+            self.rows[from..].iter().take_while(|r| *r.0 == *key).position(|r| *r.1 == *row);
         found.map(|i| self.rows.remove(from + i)).is_some()
     }
 
@@ -74,7 +75,7 @@ impl Partition {
     }
 
     /// Forgets rows that can never be visible over insert-only input.
-    fn truncate(&mut self, end: u64, function: Function) {
+    pub fn truncate(&mut self, end: u64, function: Function) {
         let Ok(end) = usize::try_from(end) else { return };
         match function {
             Function::RowNumber => self.rows.truncate(end),
@@ -85,6 +86,23 @@ impl Partition {
             }
             _ => {}
         }
+    }
+
+    /// Makes the sort keys of restored rows again.
+    pub fn rebuild_keys(
+        &mut self,
+        codec: &RowCodec,
+        schema: &SchemaRef,
+        order_by: &[SortKey],
+    ) -> Result<()> {
+        let columns = codec.decode(self.rows.iter().map(|r| &*r.1))?;
+        let batch = batch_of(schema, columns, vec![PLUS_I; self.rows.len()])?;
+        if let Some(keys) = sort_key_bytes(&batch, order_by)? {
+            for (i, r) in self.rows.iter_mut().enumerate() {
+                r.0 = keys.row(i).data().into();
+            }
+        }
+        Ok(())
     }
 
     /// (rank, row) of the rows with ranks in `start..=end`.
@@ -225,7 +243,12 @@ impl Rank {
         Ok(touched)
     }
 
-    fn difference(&self, old: &[(u64, Bytes)], new: &[(u64, Bytes)], d: &mut Difference) -> Result<()> {
+    fn difference(
+        &self,
+        old: &[(u64, Bytes)],
+        new: &[(u64, Bytes)],
+        d: &mut Difference,
+    ) -> Result<()> {
         if self.spec.output_rank && self.function == Function::RowNumber {
             for i in 0..old.len().max(new.len()) {
                 match (old.get(i), new.get(i)) {
@@ -342,13 +365,7 @@ impl Operator for Rank {
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
         restore_table(&mut self.table, seal, context)?;
         for p in &mut self.table.store {
-            let columns = self.codec.decode(p.rows.iter().map(|r| &*r.1))?;
-            let batch = batch_of(&self.input, columns, vec![PLUS_I; p.rows.len()])?;
-            if let Some(keys) = sort_key_bytes(&batch, &self.spec.order_by)? {
-                for (i, r) in p.rows.iter_mut().enumerate() {
-                    r.0 = keys.row(i).data().into();
-                }
-            }
+            p.rebuild_keys(&self.codec, &self.input, &self.spec.order_by)?;
         }
         Ok(())
     }

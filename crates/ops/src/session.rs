@@ -175,7 +175,14 @@ impl SessionWindows {
         let WindowKind::Session { partition, .. } = &spec.kind else {
             return Err(Error::internal("not a SESSION window"));
         };
-        Self::new(spec, &partition.clone(), Content::Rows(Vec::new()), zone, schemas, max_parallelism)
+        Self::new(
+            spec,
+            &partition.clone(),
+            Content::Rows(Vec::new()),
+            zone,
+            schemas,
+            max_parallelism,
+        )
     }
 
     fn new(
@@ -189,13 +196,8 @@ impl SessionWindows {
         let WindowKind::Session { gap, .. } = spec.kind else {
             return Err(Error::internal("not a SESSION window"));
         };
-        let store = Store {
-            sessions: Vec::new(),
-            keys: Vec::new(),
-            content,
-            used: 0,
-            free: Vec::new(),
-        };
+        let store =
+            Store { sessions: Vec::new(), keys: Vec::new(), content, used: 0, free: Vec::new() };
         Ok(Self {
             spec: spec.clone(),
             gap,
@@ -346,13 +348,15 @@ impl SessionWindows {
                 let live: Vec<_> =
                     sessions.iter().filter(|s| counts[s.1.slot as usize] > 0).collect();
                 let slots: Vec<u32> = live.iter().map(|s| s.1.slot).collect();
-                let keys = live.iter().map(|s| store.keys[s.0 as usize].as_deref().unwrap_or_default());
+                let keys =
+                    live.iter().map(|s| store.keys[s.0 as usize].as_deref().unwrap_or_default());
                 result = self.key_codec.decode(keys)?;
                 result.extend(aggs.finish(&slots)?);
                 rows = slots.len();
             }
             Content::Rows(lists) => {
-                let all = sessions.iter().flat_map(|s| lists[s.1.slot as usize].iter().map(|r| &**r));
+                let all =
+                    sessions.iter().flat_map(|s| lists[s.1.slot as usize].iter().map(|r| &**r));
                 let all: Vec<&[u8]> = all.collect();
                 rows = all.len();
                 result = self.row_codec.decode(all)?;

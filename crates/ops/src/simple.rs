@@ -241,9 +241,8 @@ fn struct_columns(array: &ArrayRef) -> Result<Vec<ArrayRef>> {
         .iter()
         .map(|c| {
             let Some(nulls) = s.nulls() else { return Ok(Arc::clone(c)) };
-            let valid = UInt32Array::from_iter(
-                (0..s.len()).map(|i| nulls.is_valid(i).then_some(i as u32)),
-            );
+            let valid =
+                UInt32Array::from_iter((0..s.len()).map(|i| nulls.is_valid(i).then_some(i as u32)));
             Ok(compute::take(c, &valid, None)?)
         })
         .collect()

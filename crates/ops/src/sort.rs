@@ -173,7 +173,8 @@ impl Operator for Sort {
         let mut table: KeyedTable<Vec<Bucket>> =
             KeyedTable::new(table_spec("buffer", 0, self.max_parallelism), Vec::new());
         let all = self.all()?;
-        let live = if self.by_rowtime { (0..all.len() as u32).collect() } else { self.surviving(&all) };
+        let live =
+            if self.by_rowtime { (0..all.len() as u32).collect() } else { self.surviving(&all) };
         let rows = self.codec.encode(all.rows.columns(), all.len());
         let slot = table.slot(&[], 0) as usize;
         live.iter().for_each(|&i| table.store[slot].push(rows.row(i as usize), &[], 0, false));

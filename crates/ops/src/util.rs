@@ -68,7 +68,9 @@ impl Times {
     /// Milliseconds of a row that must have a time.
     pub fn need(&self, row: usize) -> Result<i64> {
         self.get(row).ok_or_else(|| {
-            Error::data("RowTime field should not be null, please convert it to a non-null long value.")
+            Error::data(
+                "RowTime field should not be null, please convert it to a non-null long value.",
+            )
         })
     }
 }

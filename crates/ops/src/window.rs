@@ -42,8 +42,9 @@ impl Zone {
             (Some(h), Some(m)) if h <= 18 && m < 60 => {
                 Ok(Zone::Fixed(sign * (h * 3_600_000 + m * 60_000)))
             }
-            _ => Err(Error::option(format!("unknown time zone '{zone}'"))
-                .hint("'table.local-time-zone' takes names such as 'Asia/Shanghai' or 'GMT+08:00'")),
+            _ => Err(Error::option(format!("unknown time zone '{zone}'")).hint(
+                "'table.local-time-zone' takes names such as 'Asia/Shanghai' or 'GMT+08:00'",
+            )),
         }
     }
 
@@ -110,7 +111,9 @@ impl Aligned {
     pub fn new(kind: &WindowKind) -> Result<Option<Self>> {
         let (slice, step, size, offset, cumulate) = match *kind {
             WindowKind::Tumble { size, offset } => (size, size, size, offset, false),
-            WindowKind::Hop { slide, size, offset } => (gcd(size, slide), slide, size, offset, false),
+            WindowKind::Hop { slide, size, offset } => {
+                (gcd(size, slide), slide, size, offset, false)
+            }
             WindowKind::Cumulate { step, max_size, offset } => (step, step, max_size, offset, true),
             WindowKind::Session { .. } => return Ok(None),
         };
@@ -140,11 +143,12 @@ impl Aligned {
             let aligned = floor(slice_end - 1, self.offset + self.size, self.step) + self.step;
             (aligned, floor(at, self.offset, self.step) + self.size)
         };
-        (0..).map({
-            let step = self.step;
-            move |i| first + i * step
-        })
-        .take_while(move |&e| e <= last)
+        (0..)
+            .map({
+                let step = self.step;
+                move |i| first + i * step
+            })
+            .take_while(move |&e| e <= last)
     }
 
     /// Start of the window with this end.

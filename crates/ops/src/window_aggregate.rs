@@ -166,7 +166,12 @@ impl WindowAggregate {
     }
 
     /// Drops late rows; opens slices that are new.
-    fn admit(&mut self, batch: ChangeBatch, ids: &mut Vec<SliceId>, out: &mut Out) -> Result<ChangeBatch> {
+    fn admit(
+        &mut self,
+        batch: ChangeBatch,
+        ids: &mut Vec<SliceId>,
+        out: &mut Out,
+    ) -> Result<ChangeBatch> {
         let mut last: Option<(SliceId, bool)> = None;
         let mut keep = Vec::with_capacity(ids.len());
         for &id in ids.iter() {
@@ -192,9 +197,8 @@ impl WindowAggregate {
         }
         let indices: Vec<u32> = (0..ids.len() as u32).filter(|&i| keep[i as usize]).collect();
         // A row of a gap between sparse HOP windows belongs nowhere, it is not late.
-        let late = (0..ids.len())
-            .filter(|&i| !keep[i] && !self.windows_of(ids[i]).is_empty())
-            .count();
+        let late =
+            (0..ids.len()).filter(|&i| !keep[i] && !self.windows_of(ids[i]).is_empty()).count();
         out.count_late(late as u64);
         let mut at = keep.iter();
         ids.retain(|_| at.next().copied().unwrap_or(false));
@@ -264,7 +268,8 @@ impl WindowAggregate {
         let mut aggs = AggSet::new(&self.recipe.calls, &self.recipe.types, self.recipe.retracts)?;
         let (mut index, mut counts, mut keys) = (KeyIndex::default(), Vec::new(), Vec::new());
         let mut bytes = Vec::new();
-        let ids: Vec<SliceId> = self.slices.range((start + 1, i64::MIN)..=(end, i64::MAX)).map(|s| *s.0).collect();
+        let ids: Vec<SliceId> =
+            self.slices.range((start + 1, i64::MIN)..=(end, i64::MAX)).map(|s| *s.0).collect();
         let store = &self.table.store;
         for id in &ids {
             for &from in &self.slices[id] {
@@ -303,7 +308,13 @@ impl WindowAggregate {
             let mut result = self.key_codec.decode(slots.iter().map(|&s| key(s)))?;
             let aggs = f.merged.as_ref().map_or(&store.aggs, |m| &m.0);
             result.extend(aggs.finish(slots)?);
-            result.extend(window_columns(f.start, f.end, self.zone, &self.spec.time_type, slots.len()));
+            result.extend(window_columns(
+                f.start,
+                f.end,
+                self.zone,
+                &self.spec.time_type,
+                slots.len(),
+            ));
             out.data(batch_of(&self.schema, result, vec![PLUS_I; slots.len()])?);
         }
         f.at = to;
@@ -320,7 +331,13 @@ impl WindowAggregate {
 }
 
 /// window_start, window_end, window_time of `rows` equal rows.
-pub fn window_columns(start: i64, end: i64, zone: Zone, time_type: &DataType, rows: usize) -> Vec<ArrayRef> {
+pub fn window_columns(
+    start: i64,
+    end: i64,
+    zone: Zone,
+    time_type: &DataType,
+    rows: usize,
+) -> Vec<ArrayRef> {
     let of = |v: i64| Int64Array::from(vec![v; rows]);
     let (precision, ltz) = time_attribute_shape(time_type);
     vec![

@@ -131,7 +131,12 @@ struct Multiset<K> {
 }
 
 /// MIN or MAX over a comparable type.
-pub fn build(arg: &DataType, ty: &DataType, min: bool, retracts: bool) -> Result<Box<dyn Accumulator>> {
+pub fn build(
+    arg: &DataType,
+    ty: &DataType,
+    min: bool,
+    retracts: bool,
+) -> Result<Box<dyn Accumulator>> {
     fn of<K: Key + 'static>(ty: &DataType, min: bool, retracts: bool) -> Box<dyn Accumulator> {
         let ty = ty.clone();
         if retracts {

@@ -76,7 +76,11 @@ fn primitive<T: ArrowPrimitiveType>(
 }
 
 /// Calls `f(slot, flags, value)` for non-NULL values of integer-like columns.
-pub fn each_int(array: &ArrayRef, rows: &Rows<'_>, mut f: impl FnMut(usize, u8, i64)) -> Result<()> {
+pub fn each_int(
+    array: &ArrayRef,
+    rows: &Rows<'_>,
+    mut f: impl FnMut(usize, u8, i64),
+) -> Result<()> {
     macro_rules! run {
         ($t:ty) => {
             primitive(array.as_primitive::<$t>(), rows, |s, op, v| f(s, op, i64::from(v)))
@@ -177,8 +181,17 @@ pub fn is_int_like(ty: &DataType) -> bool {
     use TypeKind::*;
     matches!(
         ty.kind,
-        Null | Boolean | TinyInt | SmallInt | Int | BigInt | Date | Time(_) | Timestamp(..)
-            | TimestampLtz(..) | IntervalYearMonth(..) | IntervalDayTime(..)
+        Null | Boolean
+            | TinyInt
+            | SmallInt
+            | Int
+            | BigInt
+            | Date
+            | Time(_)
+            | Timestamp(..)
+            | TimestampLtz(..)
+            | IntervalYearMonth(..)
+            | IntervalDayTime(..)
     )
 }
 
@@ -206,7 +219,9 @@ pub fn ints_to_array(values: Vec<i64>, valid: Vec<bool>, ty: &DataType) -> Resul
         TypeKind::Time(_) => cast!(Time32MillisecondArray, i32),
         TypeKind::IntervalYearMonth(..) => cast!(IntervalYearMonthArray, i32),
         TypeKind::IntervalDayTime(..) => cast!(DurationMillisecondArray, i64),
-        TypeKind::Timestamp(p, _) => timestamp_array(Int64Array::new(values.into(), nulls), *p, false),
+        TypeKind::Timestamp(p, _) => {
+            timestamp_array(Int64Array::new(values.into(), nulls), *p, false)
+        }
         TypeKind::TimestampLtz(p, _) => {
             timestamp_array(Int64Array::new(values.into(), nulls), *p, true)
         }

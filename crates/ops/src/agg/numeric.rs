@@ -36,7 +36,10 @@ impl Accumulator for Count {
         let nulls: Vec<_> = if self.nullable == 0 {
             Vec::new()
         } else {
-            args.iter().filter(|a| a.logical_null_count() > 0).filter_map(|a| a.logical_nulls()).collect()
+            args.iter()
+                .filter(|a| a.logical_null_count() > 0)
+                .filter_map(|a| a.logical_nulls())
+                .collect()
         };
         let counts = &mut self.counts;
         if nulls.is_empty() {
@@ -112,10 +115,8 @@ pub fn avg(arg: &DataType, ty: &DataType) -> Result<Box<dyn Accumulator>> {
 }
 
 pub fn variance(name: &str, arg: &DataType, ty: &DataType) -> Result<Box<dyn Accumulator>> {
-    let finish = Finish::Variance {
-        sample: !name.ends_with("_POP"),
-        root: name.starts_with("STDDEV"),
-    };
+    let finish =
+        Finish::Variance { sample: !name.ends_with("_POP"), root: name.starts_with("STDDEV") };
     if matches!(arg.kind, TypeKind::Decimal(..)) {
         let ty = ty.clone();
         return Ok(Box::new(FloatSums { slots: Vec::new(), finish, ty, single: false }));
@@ -166,7 +167,8 @@ impl Accumulator for IntSums {
                 let sum = &mut slots[s];
                 let sign = sign(op);
                 sum.sum = sum.sum.wrapping_add(v.wrapping_mul(sign));
-                sum.square = sum.square.wrapping_add(wrap(v.wrapping_mul(v), arg).wrapping_mul(sign));
+                sum.square =
+                    sum.square.wrapping_add(wrap(v.wrapping_mul(v), arg).wrapping_mul(sign));
                 sum.count += sign;
             });
         }
@@ -194,7 +196,8 @@ impl Accumulator for IntSums {
                 Finish::Avg => sum.checked_div(count),
                 Finish::Variance { sample, root } => {
                     let wrapped = wrap(sum, &self.arg);
-                    let mean_square = wrap(wrapped.wrapping_mul(wrapped), &self.arg).checked_div(count);
+                    let mean_square =
+                        wrap(wrapped.wrapping_mul(wrapped), &self.arg).checked_div(count);
                     let n = if sample { count - 1 } else { count };
                     mean_square
                         .and_then(|m| wrap(square, &self.arg).wrapping_sub(m).checked_div(n))
@@ -308,8 +311,7 @@ impl Accumulator for DecimalSums {
             let result = match self.finish {
                 Finish::Sum0 => rescale(sum, self.scale, to),
                 _ if count == 0 => None,
-                Finish::Avg => rescale(sum, self.scale, to)
-                    .map(|v| div_half_up(v, count.into())),
+                Finish::Avg => rescale(sum, self.scale, to).map(|v| div_half_up(v, count.into())),
                 _ => rescale(sum, self.scale, to),
             };
             values.push(result.unwrap_or_default());
@@ -341,7 +343,13 @@ pub fn bits(name: &str, arg: &DataType, ty: &DataType) -> Result<Box<dyn Accumul
     if !arg.is_integer() {
         return Err(Error::validation(format!("{name} needs an integer, not {arg}")));
     }
-    let which = if name.contains("AND") { '&' } else if name.contains("XOR") { '^' } else { '|' };
+    let which = if name.contains("AND") {
+        '&'
+    } else if name.contains("XOR") {
+        '^'
+    } else {
+        '|'
+    };
     Ok(Box::new(Bits { which, slots: Vec::new(), ty: ty.clone() }))
 }
 

@@ -16,11 +16,17 @@ enum What {
     First,
     Last,
     Single,
+    /// The value this many rows before the last one.
+    Lag(usize),
     List,
     Array,
     Multiset,
-    JsonObject { null: bool },
-    JsonArray { null: bool },
+    JsonObject {
+        null: bool,
+    },
+    JsonArray {
+        null: bool,
+    },
 }
 
 struct Values {
@@ -32,23 +38,38 @@ struct Values {
     /// Only the first (or last) value matters.
     one: bool,
     separator: String,
+    /// Of LAG, before there are enough rows.
+    default: Value,
     slots: Vec<Vec<Vec<Value>>>,
 }
 
 /// Builds the aggregate, or refuses its name.
-pub fn build(call: &AggregateCall, types: &[DataType], retracts: bool) -> Result<Box<dyn Accumulator>> {
+pub fn build(
+    call: &AggregateCall,
+    types: &[DataType],
+    retracts: bool,
+) -> Result<Box<dyn Accumulator>> {
     let literal = |i: usize| call.literals.get(i).and_then(Option::as_ref);
     let name = call.function.as_str();
     let what = match name {
         "FIRST_VALUE" => What::First,
         "LAST_VALUE" => What::Last,
         "SINGLE_VALUE" => What::Single,
+        "LAG" => {
+            match literal(1) {
+                None if call.args.len() > 1 => {
+                    return Err(Error::unsupported("LAG with an offset that is not a constant"));
+                }
+                None => What::Lag(1),
+                Some(n) => What::Lag(n.as_i64().and_then(|n| usize::try_from(n).ok()).ok_or_else(
+                    || Error::validation("the offset of LAG must be a number that is not negative"),
+                )?),
+            }
+        }
         "LISTAGG" | "STRING_AGG" => What::List,
         "ARRAY_AGG" => What::Array,
         "COLLECT" => What::Multiset,
-        n if n.starts_with("JSON_OBJECTAGG") => {
-            What::JsonObject { null: !n.contains("ABSENT") }
-        }
+        n if n.starts_with("JSON_OBJECTAGG") => What::JsonObject { null: !n.contains("ABSENT") },
         n if n.starts_with("JSON_ARRAYAGG") => What::JsonArray { null: n.contains("NULL_ON_NULL") },
         other => return Err(Error::unsupported(format!("aggregate function {other}"))),
     };
@@ -56,11 +77,12 @@ pub fn build(call: &AggregateCall, types: &[DataType], retracts: bool) -> Result
         Some(Value::String(s)) => s.clone(),
         _ => ",".to_owned(),
     };
-    let nulls = matches!(what, What::Single | What::Array)
+    let nulls = matches!(what, What::Single | What::Array | What::Lag(_))
         || matches!(what, What::JsonObject { .. } | What::JsonArray { null: true });
     let one = !retracts && matches!(what, What::First | What::Last);
     let (types, ty) = (types.to_vec(), call.ty.clone());
-    Ok(Box::new(Values { what, ty, types, nulls, one, separator, slots: Vec::new() }))
+    let default = literal(2).cloned().unwrap_or(Value::Null);
+    Ok(Box::new(Values { what, ty, types, nulls, one, separator, default, slots: Vec::new() }))
 }
 
 impl Values {
@@ -73,6 +95,10 @@ impl Values {
                 return Err(Error::data("SingleValueAggFunction received more than one element."));
             }
             What::Single => rows.first().map_or(Value::Null, |r| r[0].clone()),
+            What::Lag(n) => {
+                let at = rows.len().checked_sub(n + 1);
+                at.map_or(self.default.clone(), |i| rows[i][0].clone())
+            }
             What::List if rows.is_empty() => Value::Null,
             What::List => {
                 let texts: Vec<&str> = firsts().filter_map(Value::as_str).collect();
@@ -178,6 +204,9 @@ impl Accumulator for Values {
                     list.clear();
                 }
                 list.push(row);
+                if let (What::Lag(n), true) = (what, list.len() > 1) {
+                    list.drain(..list.len().saturating_sub(n + 1));
+                }
             } else if let Some(at) = list.iter().position(|r| *r == row) {
                 list.remove(at);
             }
@@ -199,7 +228,8 @@ impl Accumulator for Values {
     }
     fn merge(&mut self, slot: usize, input: &mut Reader<'_>) -> Result<()> {
         for _ in 0..input.varint()? {
-            let row = (0..self.types.len()).map(|_| read_value(input)).collect::<Result<Vec<_>>>()?;
+            let row =
+                (0..self.types.len()).map(|_| read_value(input)).collect::<Result<Vec<_>>>()?;
             let list = &mut self.slots[slot];
             if self.one && self.what == What::Last {
                 list.clear();
