@@ -102,11 +102,9 @@ impl Expr {
             Expr::Column { .. } | Expr::Literal { .. } => Vec::new(),
             Expr::Call { args, .. } => args.iter().collect(),
             Expr::Cast { arg, .. } | Expr::Field { arg, .. } => vec![arg],
-            Expr::Case { branches, otherwise, .. } => branches
-                .iter()
-                .flat_map(|(c, r)| [c, r])
-                .chain([otherwise.as_ref()])
-                .collect(),
+            Expr::Case { branches, otherwise, .. } => {
+                branches.iter().flat_map(|(c, r)| [c, r]).chain([otherwise.as_ref()]).collect()
+            }
         }
     }
 

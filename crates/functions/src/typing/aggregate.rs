@@ -7,13 +7,46 @@ use super::{ArgType, Call, names};
 
 /// Names of the aggregate and ranking functions.
 pub(crate) const AGGREGATES: &[&str] = &[
-    "ANY_VALUE", "APPROX_COUNT_DISTINCT", "ARG_MAX", "ARG_MIN", "ARRAY_AGG", "AVG", "BITMAP_AND_AGG",
-    "BITMAP_BUILD_AGG", "BITMAP_OR_AGG", "BITMAP_XOR_AGG", "BITMAP_BUILD_CARDINALITY_AGG",
-    "BITMAP_AND_CARDINALITY_AGG", "BITMAP_OR_CARDINALITY_AGG", "BITMAP_XOR_CARDINALITY_AGG",
-    "COLLECT", "COUNT", "COUNT_IF", "CUME_DIST", "DENSE_RANK", "FIRST_VALUE", "JSON_ARRAYAGG",
-    "JSON_OBJECTAGG", "LAG", "LAST_VALUE", "LEAD", "LISTAGG", "MAX", "MIN", "NTILE",
-    "PERCENTILE", "APPROX_PERCENTILE", "PERCENT_RANK", "RANK", "ROW_NUMBER", "SINGLE_VALUE",
-    "STDDEV_POP", "STDDEV_SAMP", "SUM", "VAR_POP", "VAR_SAMP",
+    "ANY_VALUE",
+    "APPROX_COUNT_DISTINCT",
+    "ARG_MAX",
+    "ARG_MIN",
+    "ARRAY_AGG",
+    "AVG",
+    "BITMAP_AND_AGG",
+    "BITMAP_BUILD_AGG",
+    "BITMAP_OR_AGG",
+    "BITMAP_XOR_AGG",
+    "BITMAP_BUILD_CARDINALITY_AGG",
+    "BITMAP_AND_CARDINALITY_AGG",
+    "BITMAP_OR_CARDINALITY_AGG",
+    "BITMAP_XOR_CARDINALITY_AGG",
+    "COLLECT",
+    "COUNT",
+    "COUNT_IF",
+    "CUME_DIST",
+    "DENSE_RANK",
+    "FIRST_VALUE",
+    "JSON_ARRAYAGG",
+    "JSON_OBJECTAGG",
+    "LAG",
+    "LAST_VALUE",
+    "LEAD",
+    "LISTAGG",
+    "MAX",
+    "MIN",
+    "NTILE",
+    "PERCENTILE",
+    "APPROX_PERCENTILE",
+    "PERCENT_RANK",
+    "RANK",
+    "ROW_NUMBER",
+    "SINGLE_VALUE",
+    "STDDEV_POP",
+    "STDDEV_SAMP",
+    "SUM",
+    "VAR_POP",
+    "VAR_SAMP",
 ];
 
 /// How a call of an aggregate function is typed.
@@ -63,7 +96,14 @@ pub fn resolve_aggregate(
 fn is_ranking(name: &str) -> bool {
     matches!(
         name,
-        "RANK" | "DENSE_RANK" | "ROW_NUMBER" | "PERCENT_RANK" | "CUME_DIST" | "NTILE" | "LAG" | "LEAD"
+        "RANK"
+            | "DENSE_RANK"
+            | "ROW_NUMBER"
+            | "PERCENT_RANK"
+            | "CUME_DIST"
+            | "NTILE"
+            | "LAG"
+            | "LEAD"
     )
 }
 
@@ -79,10 +119,12 @@ fn resolve(call: &Call<'_>) -> Result<AggregateSignature> {
             TypeKind::Decimal(_, s) => DataType::decimal(38, s),
             _ => t.clone(),
         }),
-        "AVG" | "STDDEV_POP" | "STDDEV_SAMP" | "VAR_POP" | "VAR_SAMP" => numeric(call, |t| match t.kind {
-            TypeKind::Decimal(_, s) => DataType::decimal(38, s.max(6)),
-            _ => t.clone(),
-        }),
+        "AVG" | "STDDEV_POP" | "STDDEV_SAMP" | "VAR_POP" | "VAR_SAMP" => {
+            numeric(call, |t| match t.kind {
+                TypeKind::Decimal(_, s) => DataType::decimal(38, s.max(6)),
+                _ => t.clone(),
+            })
+        }
         "MIN" | "MAX" => extremum(call),
         "FIRST_VALUE" | "LAST_VALUE" | "ANY_VALUE" | "SINGLE_VALUE" => {
             call.count(1, 1)?;
@@ -99,7 +141,10 @@ fn resolve(call: &Call<'_>) -> Result<AggregateSignature> {
         "ARRAY_AGG" => {
             call.count(1, 1)?;
             let t = call.ty(0);
-            keep(call, DataType::from(TypeKind::Array(Box::new(t.clone()))).with_nullable(t.nullable))
+            keep(
+                call,
+                DataType::from(TypeKind::Array(Box::new(t.clone()))).with_nullable(t.nullable),
+            )
         }
         "LISTAGG" => listagg(call),
         "JSON_OBJECTAGG" => {
@@ -167,8 +212,13 @@ fn extremum(call: &Call<'_>) -> Result<AggregateSignature> {
     let t = call.ty(0);
     let unordered = matches!(
         t.kind,
-        TypeKind::Array(_) | TypeKind::Map(..) | TypeKind::Multiset(_) | TypeKind::Row(_)
-            | TypeKind::Variant | TypeKind::Bitmap | TypeKind::Raw(..)
+        TypeKind::Array(_)
+            | TypeKind::Map(..)
+            | TypeKind::Multiset(_)
+            | TypeKind::Row(_)
+            | TypeKind::Variant
+            | TypeKind::Bitmap
+            | TypeKind::Raw(..)
     );
     if unordered {
         return Err(call.reject("a type with an order"));
@@ -222,9 +272,13 @@ fn shift(call: &Call<'_>) -> Result<AggregateSignature> {
     }
     if call.len() == 3 {
         let default = call.ty(2);
-        if default.kind != TypeKind::Null && !default.same_kind(t) && !(default.is_string() && t.is_string())
+        if default.kind != TypeKind::Null
+            && !default.same_kind(t)
+            && !(default.is_string() && t.is_string())
         {
-            return Err(call.reject(&format!("a default of the value's type: explicitly cast default value {default} to {t}")));
+            return Err(call.reject(&format!(
+                "a default of the value's type: explicitly cast default value {default} to {t}"
+            )));
         }
         types.push(t.clone().with_nullable(default.nullable));
         nullable = t.nullable || default.nullable;

@@ -59,7 +59,9 @@ pub fn explicit_cast_allowed(from: &DataType, to: &DataType) -> bool {
         (Str, b) => !matches!(b, YearMonth | DayTime | Raw),
         (Bin, Bin | Raw) => true,
         (Bool, Bool | Num) | (Num, Num | Bool) => true,
-        (Num, YearMonth | DayTime) | (YearMonth | DayTime, Num) => from.is_integer() || to.is_integer(),
+        (Num, YearMonth | DayTime) | (YearMonth | DayTime, Num) => {
+            from.is_integer() || to.is_integer()
+        }
         (Date, Date | Ts | Ltz) => true,
         (Time, Time | Ts | Ltz) => true,
         (Ts, Date | Time | Ts | Ltz) | (Ltz, Date | Time | Ts | Ltz) => true,

@@ -75,11 +75,13 @@ fn item(call: &Call<'_>) -> Result<ScalarSignature> {
                 return Err(call.reject(&format!("a key of type {key}")));
             }
             // A literal may be longer than CHAR(n) keys: compare it as it is.
-            let key_type = if key.is_string() && k.is_string() { k.clone() } else { key.as_ref().clone() };
+            let key_type =
+                if key.is_string() && k.is_string() { k.clone() } else { key.as_ref().clone() };
             Ok(call.sig(vec![c.clone(), key_type], value.as_ref().clone().null()))
         }
         TypeKind::Variant if k.is_string() || k.is_integer() => {
-            let key = if k.is_integer() { DataType::int().with_nullable(k.nullable) } else { k.clone() };
+            let key =
+                if k.is_integer() { DataType::int().with_nullable(k.nullable) } else { k.clone() };
             Ok(call.sig(vec![c.clone(), key], DataType::from(TypeKind::Variant)))
         }
         TypeKind::Row(fields) => {
@@ -89,7 +91,8 @@ fn item(call: &Call<'_>) -> Result<ScalarSignature> {
                 _ => None,
             };
             let field = position.and_then(|p| fields.get(p));
-            let field = field.ok_or_else(|| call.reject("the literal name or position of a field"))?;
+            let field =
+                field.ok_or_else(|| call.reject("the literal name or position of a field"))?;
             Ok(call.keep(field.ty.clone().with_nullable_if(c.nullable)))
         }
         _ => Err(call.reject("an ARRAY, MAP, ROW or VARIANT and its index")),
@@ -125,7 +128,8 @@ fn append(call: &Call<'_>) -> Result<ScalarSignature> {
     let e = joined(call, &element(call)?, call.ty(1))?;
     let array = array_of(e.clone()).with_nullable(call.ty(0).nullable);
     let value = e.with_nullable(call.ty(1).nullable);
-    Ok(call.sig(vec![array.clone(), value], array))
+    let ret = array.clone().with_nullable(call.any_nullable());
+    Ok(call.sig(vec![array, value], ret))
 }
 
 fn search(call: &Call<'_>) -> Result<ScalarSignature> {

@@ -1,6 +1,6 @@
 //! Decimal derivation, the least restrictive type, literal types.
 
-use weir_core::{DataType, Field, Result, Error, TypeKind, TimeAttribute};
+use weir_core::{DataType, Error, Field, Result, TimeAttribute, TypeKind};
 
 const MAX_PRECISION: u32 = 38;
 const MIN_SCALE: u32 = 6;
@@ -159,9 +159,7 @@ pub fn comparison_type(a: &DataType, b: &DataType) -> Option<DataType> {
     if b.kind == Null {
         return Some(a.clone());
     }
-    let coerced = |t: &DataType| {
-        t.is_datetime() || matches!(t.kind, Boolean)
-    };
+    let coerced = |t: &DataType| t.is_datetime() || matches!(t.kind, Boolean);
     if a.is_string() && coerced(b) {
         return Some(plain(b));
     }

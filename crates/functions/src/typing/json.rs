@@ -32,7 +32,11 @@ fn is_json(call: &Call<'_>) -> Result<ScalarSignature> {
 
 /// The JSON input: text or VARIANT.
 fn input(call: &Call<'_>) -> Result<DataType> {
-    if call.ty(0).kind == TypeKind::Variant { Ok(call.ty(0).clone()) } else { coerce(Arg::S, call, 0) }
+    if call.ty(0).kind == TypeKind::Variant {
+        Ok(call.ty(0).clone())
+    } else {
+        coerce(Arg::S, call, 0)
+    }
 }
 
 fn with_input(call: &Call<'_>) -> Result<Vec<DataType>> {
@@ -59,8 +63,8 @@ fn json_value(call: &Call<'_>) -> Result<ScalarSignature> {
     one_of(call, 3, &["NULL", "ERROR", "DEFAULT"])?;
     one_of(call, 5, &["NULL", "ERROR", "DEFAULT"])?;
     let ret = call.ty(2).clone().null();
-    let scalar = ret.is_string()
-        || matches!(ret.kind, TypeKind::Boolean | TypeKind::Int | TypeKind::Double);
+    let scalar =
+        ret.is_string() || matches!(ret.kind, TypeKind::Boolean | TypeKind::Int | TypeKind::Double);
     if !scalar {
         return Err(call.reject("RETURNING STRING, BOOLEAN, INTEGER or DOUBLE"));
     }

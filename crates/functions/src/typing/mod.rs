@@ -100,13 +100,8 @@ pub fn year_month_interval() -> DataType {
 pub fn resolve_scalar(name: &str, args: &[ArgType<'_>]) -> Result<ScalarSignature> {
     let canonical = names::canonical(name);
     let call = Call { name: &canonical, args };
-    let families: [fn(&Call<'_>) -> Option<Result<ScalarSignature>>; 5] = [
-        operators::resolve,
-        temporal::resolve,
-        json::resolve,
-        collection::resolve,
-        table::resolve,
-    ];
+    let families: [fn(&Call<'_>) -> Option<Result<ScalarSignature>>; 5] =
+        [operators::resolve, temporal::resolve, json::resolve, collection::resolve, table::resolve];
     for family in families {
         if let Some(result) = family(&call) {
             let mut signature = result?;

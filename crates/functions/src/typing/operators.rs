@@ -74,16 +74,15 @@ fn other(call: &Call<'_>, i: usize) -> DataType {
     if t.kind == TypeKind::Null { DataType::int() } else { t.clone().null() }
 }
 
-fn numeric(
-    call: &Call<'_>,
-    a: &DataType,
-    b: &DataType,
-    nullable: bool,
-) -> Result<ScalarSignature> {
-    let decimal = matches!(a.kind, TypeKind::Decimal(..)) || matches!(b.kind, TypeKind::Decimal(..));
+fn numeric(call: &Call<'_>, a: &DataType, b: &DataType, nullable: bool) -> Result<ScalarSignature> {
+    let decimal =
+        matches!(a.kind, TypeKind::Decimal(..)) || matches!(b.kind, TypeKind::Decimal(..));
     if !decimal || a.is_approximate() || b.is_approximate() {
         let common = common_numeric(a, b).with_nullable(nullable);
-        let args = vec![common.clone().with_nullable(a.nullable), common.clone().with_nullable(b.nullable)];
+        let args = vec![
+            common.clone().with_nullable(a.nullable),
+            common.clone().with_nullable(b.nullable),
+        ];
         // The remainder of integers has the type of the divisor.
         let ret = if call.name == "%" && common.is_integer() {
             b.clone().with_nullable(nullable)
@@ -122,10 +121,9 @@ fn comparison(call: &Call<'_>, nullable: bool) -> Result<ScalarSignature> {
         return Err(call.reject("values that have an order"));
     }
     let Some(common) = comparison_type(a, b) else {
-        return Err(call.reject("two comparable types").hint(format!(
-            "write CAST(.. AS {}) around one side",
-            a.clone().null()
-        )));
+        return Err(call
+            .reject("two comparable types")
+            .hint(format!("write CAST(.. AS {}) around one side", a.clone().null())));
     };
     let args = vec![common.clone().with_nullable(a.nullable), common.with_nullable(b.nullable)];
     Ok(call.sig(args, DataType::boolean().with_nullable(nullable)))
@@ -133,17 +131,13 @@ fn comparison(call: &Call<'_>, nullable: bool) -> Result<ScalarSignature> {
 
 fn booleans(call: &Call<'_>, min: usize, max: usize, nullable: bool) -> Result<ScalarSignature> {
     call.count(min, max)?;
-    let args = (0..call.len())
-        .map(|i| coerce(Arg::B, call, i))
-        .collect::<Result<Vec<_>>>()?;
+    let args = (0..call.len()).map(|i| coerce(Arg::B, call, i)).collect::<Result<Vec<_>>>()?;
     Ok(call.sig(args, DataType::boolean().with_nullable(nullable)))
 }
 
 fn like(call: &Call<'_>) -> Result<ScalarSignature> {
     call.count(2, 3)?;
-    let args = (0..call.len())
-        .map(|i| coerce(Arg::S, call, i))
-        .collect::<Result<Vec<_>>>()?;
+    let args = (0..call.len()).map(|i| coerce(Arg::S, call, i)).collect::<Result<Vec<_>>>()?;
     Ok(call.sig(args, DataType::boolean().with_nullable(call.any_nullable())))
 }
 
@@ -152,7 +146,9 @@ fn concat_operator(call: &Call<'_>) -> Result<ScalarSignature> {
     let class = if call.ty(0).is_binary() || call.ty(1).is_binary() { Arg::Y } else { Arg::S };
     let args = vec![coerce(class, call, 0)?, coerce(class, call, 1)?];
     let length = |t: &DataType| match t.kind {
-        TypeKind::Char(n) | TypeKind::Varchar(n) | TypeKind::Binary(n) | TypeKind::Varbinary(n) => n,
+        TypeKind::Char(n) | TypeKind::Varchar(n) | TypeKind::Binary(n) | TypeKind::Varbinary(n) => {
+            n
+        }
         _ => 0,
     };
     let n = length(&args[0]).saturating_add(length(&args[1])).min(weir_core::types::MAX_LENGTH);
@@ -172,9 +168,7 @@ fn concat(call: &Call<'_>) -> Result<ScalarSignature> {
     if matches!(call.ty(0).kind, TypeKind::Array(_)) {
         return super::resolve_scalar("ARRAY_CONCAT", call.args);
     }
-    let args = (0..call.len())
-        .map(|i| coerce(Arg::S, call, i))
-        .collect::<Result<Vec<_>>>()?;
+    let args = (0..call.len()).map(|i| coerce(Arg::S, call, i)).collect::<Result<Vec<_>>>()?;
     Ok(call.sig(args, DataType::string().with_nullable(call.any_nullable())))
 }
 
@@ -184,7 +178,10 @@ fn common_of(call: &Call<'_>, from: usize) -> Result<DataType> {
 }
 
 fn coalesce(call: &Call<'_>) -> Result<ScalarSignature> {
-    call.count(if call.name == "IFNULL" { 2 } else { 1 }, if call.name == "IFNULL" { 2 } else { usize::MAX })?;
+    call.count(
+        if call.name == "IFNULL" { 2 } else { 1 },
+        if call.name == "IFNULL" { 2 } else { usize::MAX },
+    )?;
     let common = common_of(call, 0)?;
     let nullable = call.args.iter().all(|a| a.ty.nullable);
     let args = call.args.iter().map(|a| common.clone().with_nullable(a.ty.nullable)).collect();
@@ -225,9 +222,8 @@ fn extremum(call: &Call<'_>) -> Result<ScalarSignature> {
 
 fn same_number(call: &Call<'_>) -> Result<ScalarSignature> {
     call.count(1, 1)?;
-    let t = coerce(Arg::N, call, 0).or_else(|e| {
-        if call.ty(0).is_interval() { Ok(call.ty(0).clone()) } else { Err(e) }
-    })?;
+    let t = coerce(Arg::N, call, 0)
+        .or_else(|e| if call.ty(0).is_interval() { Ok(call.ty(0).clone()) } else { Err(e) })?;
     Ok(call.sig(vec![t.clone()], t))
 }
 
@@ -300,9 +296,7 @@ fn trim(call: &Call<'_>) -> Result<ScalarSignature> {
             return Err(call.reject("BOTH, LEADING or TRAILING"));
         }
     }
-    let args = (0..call.len())
-        .map(|i| coerce(Arg::S, call, i))
-        .collect::<Result<Vec<_>>>()?;
+    let args = (0..call.len()).map(|i| coerce(Arg::S, call, i)).collect::<Result<Vec<_>>>()?;
     let n = string_length(&args[args.len() - 1]);
     Ok(call.sig(args, DataType::from(TypeKind::Varchar(n)).with_nullable(call.any_nullable())))
 }
@@ -357,7 +351,11 @@ fn row(call: &Call<'_>) -> Result<ScalarSignature> {
 }
 
 /// `interval * number`, `number * interval`, `interval / number`, `interval ± interval`.
-pub(crate) fn interval_number(call: &Call<'_>, a: &DataType, b: &DataType) -> Option<ScalarSignature> {
+pub(crate) fn interval_number(
+    call: &Call<'_>,
+    a: &DataType,
+    b: &DataType,
+) -> Option<ScalarSignature> {
     let normal = |t: &DataType| {
         if matches!(t.kind, TypeKind::IntervalYearMonth(..)) {
             year_month_interval()
@@ -367,7 +365,8 @@ pub(crate) fn interval_number(call: &Call<'_>, a: &DataType, b: &DataType) -> Op
     };
     // Integers multiply exactly; other numbers as DOUBLE.
     let factor = |t: &DataType| {
-        if t.is_integer() { DataType::bigint() } else { DataType::double() }.with_nullable(t.nullable)
+        if t.is_integer() { DataType::bigint() } else { DataType::double() }
+            .with_nullable(t.nullable)
     };
     match call.name {
         "*" if a.is_interval() && b.is_numeric() => {

@@ -38,7 +38,6 @@ pub(crate) enum Ret {
     Str,
     Bytes,
     Int,
-    BigInt,
     Double,
     Bool,
     Char(u32),
@@ -76,7 +75,13 @@ const fn f(name: &'static str, args: &'static [Arg], ret: Ret, nulls: Nulls) -> 
     Entry { name, args, min: args.len(), variadic: false, ret, nulls }
 }
 
-const fn opt(name: &'static str, args: &'static [Arg], min: usize, ret: Ret, nulls: Nulls) -> Entry {
+const fn opt(
+    name: &'static str,
+    args: &'static [Arg],
+    min: usize,
+    ret: Ret,
+    nulls: Nulls,
+) -> Entry {
     Entry { name, args, min, variadic: false, ret, nulls }
 }
 
@@ -129,7 +134,7 @@ pub(crate) const TABLE: &[Entry] = &[
     opt("RTRIM", &[S, S], 1, Ret::VarcharFirst, Any),
     opt("BTRIM", &[S, S], 1, Ret::Str, Any),
     f("REPEAT", &[S, I], Ret::Str, Any),
-    f("REVERSE", &[S], Ret::Str, Any),
+    f("REVERSE", &[S], Ret::Str, Yes),
     f("REPLACE", &[S, S, S], Ret::Str, Any),
     f("TRANSLATE", &[S, S, S], Ret::Str, Any),
     opt("SUBSTRING", &[S, I, I], 2, Ret::VarcharFirst, Yes),
@@ -208,7 +213,6 @@ fn result(ret: Ret, first: Option<&DataType>) -> DataType {
         Ret::Str => DataType::string(),
         Ret::Bytes => DataType::bytes(),
         Ret::Int => DataType::int(),
-        Ret::BigInt => DataType::bigint(),
         Ret::Double => DataType::double(),
         Ret::Bool => DataType::boolean(),
         Ret::Char(n) => TypeKind::Char(n).into(),

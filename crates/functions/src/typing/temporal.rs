@@ -15,13 +15,11 @@ pub(crate) fn resolve(call: &Call<'_>) -> Option<Result<ScalarSignature>> {
         "CURRENT_DATE" => constant(call, TypeKind::Date.into()),
         "CURRENT_TIME" | "LOCALTIME" => constant(call, TypeKind::Time(0).into()),
         "PROCTIME" => constant(call, TypeKind::TimestampLtz(3, TimeAttribute::Proctime).into()),
-        "SOURCE_WATERMARK" => {
-            call.count(0, 0).map(|()| call.keep(DataType::timestamp_ltz(3)))
-        }
+        "SOURCE_WATERMARK" => call.count(0, 0).map(|()| call.keep(DataType::timestamp_ltz(3))),
         "CURRENT_WATERMARK" => current_watermark(call),
         "EXTRACT" => extract(call),
-        "YEAR" | "QUARTER" | "MONTH" | "WEEK" | "DAYOFYEAR" | "DAYOFMONTH" | "DAYOFWEEK" | "HOUR"
-        | "MINUTE" | "SECOND" => field(call, 0),
+        "YEAR" | "QUARTER" | "MONTH" | "WEEK" | "DAYOFYEAR" | "DAYOFMONTH" | "DAYOFWEEK"
+        | "HOUR" | "MINUTE" | "SECOND" => field(call, 0),
         "FLOOR" | "CEIL" => floor(call),
         "TIMESTAMPADD" => timestamp_add(call),
         "TIMESTAMPDIFF" => timestamp_diff(call),
@@ -58,9 +56,25 @@ fn current_watermark(call: &Call<'_>) -> Result<ScalarSignature> {
 
 /// Units of EXTRACT, FLOOR, CEIL, TIMESTAMPADD and TIMESTAMPDIFF.
 const UNITS: &[&str] = &[
-    "NANOSECOND", "MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK",
-    "MONTH", "QUARTER", "YEAR", "DECADE", "CENTURY", "MILLENNIUM", "DOW", "ISODOW", "DOY",
-    "ISOYEAR", "EPOCH",
+    "NANOSECOND",
+    "MICROSECOND",
+    "MILLISECOND",
+    "SECOND",
+    "MINUTE",
+    "HOUR",
+    "DAY",
+    "WEEK",
+    "MONTH",
+    "QUARTER",
+    "YEAR",
+    "DECADE",
+    "CENTURY",
+    "MILLENNIUM",
+    "DOW",
+    "ISODOW",
+    "DOY",
+    "ISOYEAR",
+    "EPOCH",
 ];
 
 fn unit<'a>(call: &Call<'a>, i: usize) -> Result<&'a str> {
@@ -153,9 +167,7 @@ fn overlaps(call: &Call<'_>) -> Result<ScalarSignature> {
 
 fn strings(call: &Call<'_>, min: usize, max: usize, ret: DataType) -> Result<ScalarSignature> {
     call.count(min, max)?;
-    let args = (0..call.len())
-        .map(|i| coerce(Arg::S, call, i))
-        .collect::<Result<Vec<_>>>()?;
+    let args = (0..call.len()).map(|i| coerce(Arg::S, call, i)).collect::<Result<Vec<_>>>()?;
     Ok(call.sig(args, ret))
 }
 

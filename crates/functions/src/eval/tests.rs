@@ -1,0 +1,1 @@
+//! Expressions against the results of Flink 2.3.

@@ -1,0 +1,61 @@
+//! Message digests.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use arrow::datatypes::Int32Type;
+use sha2::Digest;
+use weir_core::Result;
+
+use crate::args::Kernel;
+use crate::kernels::Site;
+
+pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
+    let bits = match site.name {
+        "MD5" => return Ok(Some(digest::<md5::Md5>())),
+        "SHA1" => return Ok(Some(digest::<sha1::Sha1>())),
+        "SHA224" => 224,
+        "SHA256" => 256,
+        "SHA384" => 384,
+        "SHA512" => 512,
+        "SHA2" => {
+            return Ok(Some(Arc::new(|a| {
+                let (s, bits) = (a.strs(0)?, a.nums::<Int32Type>(1)?);
+                a.text(|i, out| Ok(sha2_into(bits.get(i), s.get(i).as_bytes(), out)))
+            })));
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(Arc::new(move |a| {
+        let s = a.strs(0)?;
+        a.text(|i, out| Ok(sha2_into(bits, s.get(i).as_bytes(), out)))
+    })))
+}
+
+fn digest<D: Digest>() -> Kernel {
+    Arc::new(|a| {
+        let s = a.strs(0)?;
+        a.text(|i, out| {
+            hex_into(&D::digest(s.get(i).as_bytes()), out);
+            Ok(true)
+        })
+    })
+}
+
+/// False for a length that does not exist.
+fn sha2_into(bits: i32, data: &[u8], out: &mut String) -> bool {
+    match bits {
+        224 => hex_into(&sha2::Sha224::digest(data), out),
+        256 => hex_into(&sha2::Sha256::digest(data), out),
+        384 => hex_into(&sha2::Sha384::digest(data), out),
+        512 => hex_into(&sha2::Sha512::digest(data), out),
+        _ => return false,
+    }
+    true
+}
+
+fn hex_into(bytes: &[u8], out: &mut String) {
+    for b in bytes {
+        let _ = write!(out, "{b:02x}");
+    }
+}

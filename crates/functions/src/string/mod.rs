@@ -1,0 +1,30 @@
+//! String functions, by family.
+
+mod basic;
+mod encode;
+mod pattern;
+mod position;
+mod split;
+mod trim;
+
+use weir_core::Result;
+
+use crate::args::Kernel;
+use crate::kernels::Site;
+
+pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
+    let families: [fn(&Site<'_>) -> Result<Option<Kernel>>; 6] = [
+        basic::kernel,
+        position::kernel,
+        trim::kernel,
+        split::kernel,
+        pattern::kernel,
+        encode::kernel,
+    ];
+    for family in families {
+        if let Some(kernel) = family(site)? {
+            return Ok(Some(kernel));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,375 @@
+//! LIKE, SIMILAR TO and regular expressions.
+//!
+//! Patterns are Java's. The engine here has no back-references, look-around or
+//! possessive quantifiers (it runs in linear time); a pattern that needs them is
+//! refused with an error. `\d`, `\w`, `\s` are ASCII as in Java.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::datatypes::Int32Type;
+use regex::Regex;
+use weir_core::value::values_to_array;
+use weir_core::{Error, Result, Value};
+
+use super::basic::chars;
+use crate::args::{Args, Kernel, Strs};
+use crate::kernels::Site;
+
+pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
+    Ok(Some(match site.name {
+        "LIKE" => like_kernel(site)?,
+        "SIMILAR TO" => {
+            let cache = Cache::new(site, similar_to_regex)?;
+            Arc::new(move |a| matches(a, &cache))
+        }
+        "REGEXP" => {
+            let cache = Cache::new(site, java_regex)?;
+            Arc::new(move |a| matches(a, &cache))
+        }
+        "REGEXP_COUNT" => numbers(site, |r, s| r.find_iter(s).count() as i32)?,
+        "REGEXP_INSTR" => {
+            numbers(site, |r, s| r.find(s).map_or(0, |m| chars(&s[..m.start()]) as i32 + 1))?
+        }
+        "REGEXP_SUBSTR" => {
+            text(site, |r, s, _, out| r.find(s).map(|m| out.push_str(m.as_str())).is_some())?
+        }
+        "REGEXP_EXTRACT" => text(site, |r, s, group, out| {
+            let Ok(group) = usize::try_from(group) else { return false };
+            let found = r.captures(s).and_then(|c| c.get(group));
+            found.map(|m| out.push_str(m.as_str())).is_some()
+        })?,
+        "REGEXP_EXTRACT_ALL" => extract_all(site)?,
+        "REGEXP_REPLACE" => replace(site)?,
+        _ => return Ok(None),
+    }))
+}
+
+/// Compiles a Java pattern.
+pub(crate) fn java_regex(pattern: &str) -> Result<Regex> {
+    // Perl classes are ASCII in Java, Unicode here.
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let mut chars = pattern.chars();
+    let mut in_class = 0usize;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('d') => out.push_str(if in_class > 0 { "0-9" } else { "[0-9]" }),
+                Some('w') => out.push_str(if in_class > 0 { "0-9A-Za-z_" } else { "[0-9A-Za-z_]" }),
+                Some('s') => {
+                    out.push_str(if in_class > 0 { r" \t\n\x0B\f\r" } else { r"[ \t\n\x0B\f\r]" })
+                }
+                Some('D') if in_class == 0 => out.push_str("[^0-9]"),
+                Some('W') if in_class == 0 => out.push_str("[^0-9A-Za-z_]"),
+                Some('S') if in_class == 0 => out.push_str(r"[^ \t\n\x0B\f\r]"),
+                Some('Z') => out.push('$'),
+                // Java allows an escape before every character that is no letter.
+                Some(c) if !c.is_ascii_alphanumeric() => {
+                    out.push_str(&regex::escape(&c.to_string()))
+                }
+                Some(c) => {
+                    out.push('\\');
+                    out.push(c);
+                }
+                None => out.push('\\'),
+            },
+            '[' => {
+                in_class += 1;
+                out.push(c);
+            }
+            ']' => {
+                in_class = in_class.saturating_sub(1);
+                out.push(c);
+            }
+            _ => out.push(c),
+        }
+    }
+    Regex::new(&out)
+        .map_err(|e| Error::data(format!("invalid regular expression '{pattern}': {e}")))
+}
+
+/// The expressions of a call: one if the pattern is a literal, else the last one used.
+struct Cache {
+    fixed: Option<Regex>,
+    compile: fn(&str) -> Result<Regex>,
+}
+
+impl Cache {
+    fn new(site: &Site<'_>, compile: fn(&str) -> Result<Regex>) -> Result<Self> {
+        // A broken literal pattern is reported when rows arrive, as NULL or error of the function.
+        let fixed = site.text(1).and_then(|p| compile(p).ok());
+        Ok(Self { fixed, compile })
+    }
+    fn session<'a>(&'a self, patterns: Strs<'a>) -> Session<'a> {
+        Session { cache: self, patterns, last: None }
+    }
+}
+
+struct Session<'a> {
+    cache: &'a Cache,
+    patterns: Strs<'a>,
+    last: Option<(&'a str, Regex)>,
+}
+
+impl Session<'_> {
+    fn get(&mut self, i: usize) -> Result<&Regex> {
+        if let Some(fixed) = &self.cache.fixed {
+            return Ok(fixed);
+        }
+        let pattern = self.patterns.get(i);
+        if self.last.as_ref().is_none_or(|(p, _)| *p != pattern) {
+            self.last = Some((pattern, (self.cache.compile)(pattern)?));
+        }
+        match &self.last {
+            Some((_, regex)) => Ok(regex),
+            None => Err(Error::internal("no pattern")),
+        }
+    }
+}
+
+fn matches(a: &Args<'_>, cache: &Cache) -> Result<ArrayRef> {
+    let (s, p) = (a.strs(0)?, a.strs(1)?);
+    let mut session = cache.session(p);
+    let nulls = a.nulls();
+    let mut out = Vec::with_capacity(a.rows);
+    for i in 0..a.rows {
+        if nulls.as_ref().is_some_and(|n| n.is_null(i)) {
+            out.push(None);
+        } else {
+            out.push(Some(session.get(i)?.is_match(s.get(i))));
+        }
+    }
+    Ok(Arc::new(BooleanArray::from(out)))
+}
+
+fn numbers(site: &Site<'_>, f: fn(&Regex, &str) -> i32) -> Result<Kernel> {
+    let cache = Cache::new(site, java_regex)?;
+    Ok(Arc::new(move |a| {
+        let (s, p) = (a.strs(0)?, a.strs(1)?);
+        let mut session = cache.session(p);
+        Ok(Arc::new(a.number::<Int32Type>(|i| Ok(session.get(i).ok().map(|r| f(r, s.get(i)))))?))
+    }))
+}
+
+type Extract = fn(&Regex, &str, i32, &mut String) -> bool;
+
+fn text(site: &Site<'_>, f: Extract) -> Result<Kernel> {
+    let cache = Cache::new(site, java_regex)?;
+    Ok(Arc::new(move |a| {
+        let (s, p) = (a.strs(0)?, a.strs(1)?);
+        let group = if a.len() > 2 { Some(a.nums::<Int32Type>(2)?) } else { None };
+        let mut session = cache.session(p);
+        a.text(|i, out| match session.get(i) {
+            Ok(r) => Ok(f(r, s.get(i), group.map_or(0, |g| g.get(i)), out)),
+            Err(_) => Ok(false),
+        })
+    }))
+}
+
+fn extract_all(site: &Site<'_>) -> Result<Kernel> {
+    let cache = Cache::new(site, java_regex)?;
+    Ok(Arc::new(move |a| {
+        let (s, p) = (a.strs(0)?, a.strs(1)?);
+        let group = if a.len() > 2 { Some(a.nums::<Int32Type>(2)?) } else { None };
+        let mut session = cache.session(p);
+        let nulls = a.nulls();
+        let mut values = Vec::with_capacity(a.rows);
+        for i in 0..a.rows {
+            let group = group.map_or(1, |g| g.get(i));
+            let valid = !nulls.as_ref().is_some_and(|n| n.is_null(i));
+            let regex = if valid { session.get(i).ok() } else { None };
+            let number = usize::try_from(group).ok();
+            values.push(match (regex, number) {
+                (Some(r), Some(g)) if g < r.captures_len() => Value::Array(
+                    r.captures_iter(s.get(i))
+                        .map(|c| c.get(g).map_or(Value::Null, |m| Value::String(m.as_str().into())))
+                        .collect(),
+                ),
+                _ => Value::Null,
+            });
+        }
+        values_to_array(&values, a.ret)
+    }))
+}
+
+/// Replacement text in Java's spelling: `$1`, `${name}`, `\$`.
+fn java_replacement(text: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('$') => out.push_str("$$"),
+                Some(c) => out.push(c),
+                None => {}
+            },
+            '$' if chars.peek().is_some_and(char::is_ascii_digit) => {
+                out.push_str("${");
+                while let Some(d) = chars.peek().filter(|d| d.is_ascii_digit()) {
+                    out.push(*d);
+                    chars.next();
+                }
+                out.push('}');
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+fn replace(site: &Site<'_>) -> Result<Kernel> {
+    let cache = Cache::new(site, java_regex)?;
+    Ok(Arc::new(move |a| {
+        let (s, p, by) = (a.strs(0)?, a.strs(1)?, a.strs(2)?);
+        let mut session = cache.session(p);
+        let fixed = by.constant().map(java_replacement);
+        a.text(|i, out| {
+            let Ok(regex) = session.get(i) else { return Ok(false) };
+            let replaced = match &fixed {
+                Some(by) => regex.replace_all(s.get(i), by.as_str()),
+                None => regex.replace_all(s.get(i), java_replacement(by.get(i)).as_str()),
+            };
+            out.push_str(&replaced);
+            Ok(true)
+        })
+    }))
+}
+
+/// A LIKE pattern in a form that matches without a regular expression.
+enum Like {
+    Exact(String),
+    Prefix(String),
+    Suffix(String),
+    Contains(String),
+    General(Regex),
+}
+
+impl Like {
+    fn new(pattern: &str, escape: Option<char>) -> Result<Self> {
+        let pieces = like_pieces(pattern, escape)?;
+        Ok(match pieces.as_slice() {
+            [] => Like::Exact(String::new()),
+            [Piece::Text(t)] => Like::Exact(t.clone()),
+            [Piece::Text(t), Piece::Many] => Like::Prefix(t.clone()),
+            [Piece::Many, Piece::Text(t)] => Like::Suffix(t.clone()),
+            [Piece::Many, Piece::Text(t), Piece::Many] => Like::Contains(t.clone()),
+            pieces => {
+                let mut regex = String::from("(?s)^");
+                for p in pieces {
+                    match p {
+                        Piece::Text(t) => regex.push_str(&regex::escape(t)),
+                        Piece::One => regex.push('.'),
+                        Piece::Many => regex.push_str(".*"),
+                    }
+                }
+                regex.push('$');
+                Like::General(Regex::new(&regex).map_err(|e| Error::data(e.to_string()))?)
+            }
+        })
+    }
+    fn is_match(&self, s: &str) -> bool {
+        match self {
+            Like::Exact(t) => s == t,
+            Like::Prefix(t) => s.starts_with(t.as_str()),
+            Like::Suffix(t) => s.ends_with(t.as_str()),
+            Like::Contains(t) => s.contains(t.as_str()),
+            Like::General(r) => r.is_match(s),
+        }
+    }
+}
+
+#[derive(PartialEq)]
+enum Piece {
+    Text(String),
+    One,
+    Many,
+}
+
+fn like_pieces(pattern: &str, escape: Option<char>) -> Result<Vec<Piece>> {
+    let mut out: Vec<Piece> = Vec::new();
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        let literal = if Some(c) == escape {
+            let next = chars.next();
+            match next {
+                Some(n) if n == '%' || n == '_' || Some(n) == escape => n,
+                _ => return Err(Error::data(format!("Invalid escape sequence '{pattern}'"))),
+            }
+        } else if c == '%' {
+            if out.last() != Some(&Piece::Many) {
+                out.push(Piece::Many);
+            }
+            continue;
+        } else if c == '_' {
+            out.push(Piece::One);
+            continue;
+        } else {
+            c
+        };
+        match out.last_mut() {
+            Some(Piece::Text(t)) => t.push(literal),
+            _ => out.push(Piece::Text(literal.to_string())),
+        }
+    }
+    Ok(out)
+}
+
+fn escape_char(text: Option<&str>) -> Result<Option<char>> {
+    let Some(text) = text else { return Ok(None) };
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(c), None) => Ok(Some(c)),
+        _ => Err(Error::data(format!("Invalid escape character '{text}'"))),
+    }
+}
+
+fn like_kernel(site: &Site<'_>) -> Result<Kernel> {
+    let escape = escape_char(site.text(2))?;
+    let fixed = site.text(1).map(|p| Like::new(p, escape)).transpose()?;
+    Ok(Arc::new(move |a| {
+        let (s, p) = (a.strs(0)?, a.strs(1)?);
+        if let Some(like) = &fixed {
+            return Ok(Arc::new(a.boolean(|i| like.is_match(s.get(i)))));
+        }
+        let escapes = if a.len() > 2 { Some(a.strs(2)?) } else { None };
+        let nulls = a.nulls();
+        let mut out = Vec::with_capacity(a.rows);
+        for i in 0..a.rows {
+            if nulls.as_ref().is_some_and(|n| n.is_null(i)) {
+                out.push(None);
+                continue;
+            }
+            let escape = escape_char(escapes.map(|e| e.get(i)))?;
+            out.push(Some(Like::new(p.get(i), escape)?.is_match(s.get(i))));
+        }
+        Ok(Arc::new(BooleanArray::from(out)))
+    }))
+}
+
+/// SIMILAR TO: % and _ as in LIKE, the rest a regular expression over the whole text.
+fn similar_to_regex(pattern: &str) -> Result<Regex> {
+    let mut out = String::from("(?s)^(?:");
+    let mut in_class = false;
+    for c in pattern.chars() {
+        match c {
+            '%' if !in_class => out.push_str(".*"),
+            '_' if !in_class => out.push('.'),
+            '.' | '^' | '$' | '\\' if !in_class => {
+                out.push('\\');
+                out.push(c);
+            }
+            _ => {
+                in_class = (in_class || c == '[') && c != ']';
+                out.push(c);
+            }
+        }
+    }
+    out.push_str(")$");
+    Regex::new(&out)
+        .map_err(|e| Error::data(format!("invalid SIMILAR TO pattern '{pattern}': {e}")))
+}
+
+#[allow(dead_code)]
+fn is_valid(a: &dyn Array, i: usize) -> bool {
+    a.is_valid(i)
+}

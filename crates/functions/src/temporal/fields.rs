@@ -1,0 +1,162 @@
+//! EXTRACT and its short forms, FLOOR and CEIL to a unit.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::Int64Type;
+use weir_core::{Error, Result, TypeKind};
+
+use super::{from_local_micros, local_micros};
+use crate::args::{Args, Kernel};
+use crate::arith::interval_values;
+use crate::calendar::{
+    civil_from_days, day_of_week, day_of_year, days_from_civil, iso_day_of_week, iso_week,
+};
+use crate::kernels::Site;
+
+const DAY: i64 = 86_400_000_000;
+const HOUR: i64 = 3_600_000_000;
+const MINUTE: i64 = 60_000_000;
+const SECOND: i64 = 1_000_000;
+
+pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
+    let (unit, arg) = match site.name {
+        "EXTRACT" => (site.keyword(0)?, 1),
+        "YEAR" | "QUARTER" | "MONTH" | "WEEK" | "HOUR" | "MINUTE" | "SECOND" => (site.name, 0),
+        "DAYOFYEAR" => ("DOY", 0),
+        "DAYOFMONTH" => ("DAY", 0),
+        "DAYOFWEEK" => ("DOW", 0),
+        "FLOOR" | "CEIL" if site.args.len() == 2 => {
+            let (unit, up) = (site.keyword(1)?.to_owned(), site.name == "CEIL");
+            return Ok(Some(Arc::new(move |a| round(a, &unit, up))));
+        }
+        _ => return Ok(None),
+    };
+    let interval = site.ty(arg).is_some_and(weir_core::DataType::is_interval);
+    let epoch_of_instant = unit == "EPOCH"
+        && site.ty(arg).is_some_and(|t| matches!(t.kind, TypeKind::TimestampLtz(..)));
+    if epoch_of_instant {
+        return Ok(Some(Arc::new(move |a| {
+            let t = crate::ticks::Ticks::of(a.col(arg))?;
+            Ok(Arc::new(a.plain::<Int64Type>(|i| t.get(a.at(arg, i)).div_euclid(t.per_second))))
+        })));
+    }
+    let months = site.ty(arg).is_some_and(|t| matches!(t.kind, TypeKind::IntervalYearMonth(..)));
+    let field = if interval { interval_field(unit, months)? } else { field(unit)? };
+    Ok(Some(Arc::new(move |a| {
+        let value = if interval { interval_values(a, arg)? } else { local_micros(a, arg)? };
+        let nulls = a.nulls();
+        Ok(Arc::new(a.plain::<Int64Type>(|i| {
+            if nulls.as_ref().is_some_and(|n| n.is_null(i)) { 0 } else { field(value(i)) }
+        })))
+    })))
+}
+
+fn unknown(unit: &str) -> Error {
+    Error::validation(format!("the unit {unit} cannot be used here"))
+}
+
+/// A field of local microseconds.
+fn field(unit: &str) -> Result<fn(i64) -> i64> {
+    let day = |t: i64| t.div_euclid(DAY);
+    let _ = day;
+    Ok(match unit {
+        "NANOSECOND" => |t| t.rem_euclid(MINUTE) * 1000,
+        "MICROSECOND" => |t| t.rem_euclid(MINUTE),
+        "MILLISECOND" => |t| t.rem_euclid(MINUTE) / 1000,
+        "SECOND" => |t| t.rem_euclid(MINUTE) / SECOND,
+        "MINUTE" => |t| t.rem_euclid(HOUR) / MINUTE,
+        "HOUR" => |t| t.rem_euclid(DAY) / HOUR,
+        "DAY" => |t| civil_from_days(t.div_euclid(DAY)).2,
+        "WEEK" => |t| iso_week(t.div_euclid(DAY)).1,
+        "MONTH" => |t| civil_from_days(t.div_euclid(DAY)).1,
+        "QUARTER" => |t| (civil_from_days(t.div_euclid(DAY)).1 + 2) / 3,
+        "YEAR" => |t| civil_from_days(t.div_euclid(DAY)).0,
+        "DECADE" => |t| civil_from_days(t.div_euclid(DAY)).0.div_euclid(10),
+        "CENTURY" => |t| (civil_from_days(t.div_euclid(DAY)).0 + 99).div_euclid(100),
+        "MILLENNIUM" => |t| (civil_from_days(t.div_euclid(DAY)).0 + 999).div_euclid(1000),
+        "DOW" => |t| day_of_week(t.div_euclid(DAY)),
+        "ISODOW" => |t| iso_day_of_week(t.div_euclid(DAY)),
+        "DOY" => |t| day_of_year(t.div_euclid(DAY)),
+        "ISOYEAR" => |t| iso_week(t.div_euclid(DAY)).0,
+        "EPOCH" => |t| t.div_euclid(SECOND),
+        _ => return Err(unknown(unit)),
+    })
+}
+
+/// A field of an interval in milliseconds or months.
+fn interval_field(unit: &str, months: bool) -> Result<fn(i64) -> i64> {
+    Ok(match (unit, months) {
+        ("YEAR", true) => |m| m / 12,
+        ("QUARTER", true) => |m| (m % 12) / 3 + 1,
+        ("MONTH", true) => |m| m % 12,
+        ("DAY", false) => |t| t / 86_400_000,
+        ("HOUR", false) => |t| t / 3_600_000 % 24,
+        ("MINUTE", false) => |t| t / 60_000 % 60,
+        ("SECOND", false) => |t| t / 1000 % 60,
+        ("MILLISECOND", false) => |t| t % 60_000,
+        ("EPOCH", false) => |t| t / 1000,
+        _ => return Err(unknown(unit)),
+    })
+}
+
+/// The start of the unit at or before a local time.
+fn floor_micros(unit: &str, t: i64) -> Option<i64> {
+    let width = match unit {
+        "MICROSECOND" | "NANOSECOND" => 1,
+        "MILLISECOND" => 1000,
+        "SECOND" => SECOND,
+        "MINUTE" => MINUTE,
+        "HOUR" => HOUR,
+        "DAY" => DAY,
+        _ => 0,
+    };
+    if width > 0 {
+        return Some(t - t.rem_euclid(width));
+    }
+    let days = t.div_euclid(DAY);
+    let (y, m, _) = civil_from_days(days);
+    let start = match unit {
+        "WEEK" => days - (day_of_week(days) - 1),
+        "MONTH" => days_from_civil(y, m, 1),
+        "QUARTER" => days_from_civil(y, (m - 1) / 3 * 3 + 1, 1),
+        "YEAR" => days_from_civil(y, 1, 1),
+        "DECADE" => days_from_civil(y.div_euclid(10) * 10, 1, 1),
+        "CENTURY" => days_from_civil((y - 1).div_euclid(100) * 100 + 1, 1, 1),
+        "MILLENNIUM" => days_from_civil((y - 1).div_euclid(1000) * 1000 + 1, 1, 1),
+        _ => return None,
+    };
+    Some(start * DAY)
+}
+
+/// The start of the unit after the one that starts at `start`.
+fn next_micros(unit: &str, start: i64) -> i64 {
+    let add = |n: i64| crate::calendar::add_months(start.div_euclid(DAY), n) * DAY;
+    match unit {
+        "MICROSECOND" | "NANOSECOND" => start + 1,
+        "MILLISECOND" => start + 1000,
+        "SECOND" => start + SECOND,
+        "MINUTE" => start + MINUTE,
+        "HOUR" => start + HOUR,
+        "DAY" => start + DAY,
+        "WEEK" => start + 7 * DAY,
+        "MONTH" => add(1),
+        "QUARTER" => add(3),
+        "YEAR" => add(12),
+        "DECADE" => add(120),
+        "CENTURY" => add(1200),
+        _ => add(12_000),
+    }
+}
+
+fn round(a: &Args<'_>, unit: &str, up: bool) -> Result<ArrayRef> {
+    if floor_micros(unit, 0).is_none() {
+        return Err(unknown(unit));
+    }
+    let value = local_micros(a, 0)?;
+    from_local_micros(a, a.ret, |i| {
+        let t = value(i);
+        let floor = floor_micros(unit, t).unwrap_or(t);
+        if up && floor != t { next_micros(unit, floor) } else { floor }
+    })
+}
