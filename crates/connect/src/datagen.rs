@@ -471,7 +471,7 @@ impl SourceReader for DatagenReader {
         let mut wide = 0usize;
         'batch: while !self.splits.is_empty() {
             for split in &mut self.splits {
-                if rows == target || (rows % 64 == 0 && wide > BATCH_BYTES) {
+                if rows == target || (rows.is_multiple_of(64) && wide > BATCH_BYTES) {
                     break 'batch;
                 }
                 for (slot, column) in self.projection.slots.iter().zip(&mut self.columns) {

@@ -363,10 +363,8 @@ impl FileReader {
         } else {
             None
         };
-        if ended {
-            if let Some(open) = self.open.take() {
-                self.done.push(Split { done: true, ..open.split });
-            }
+        if ended && let Some(open) = self.open.take() {
+            self.done.push(Split { done: true, ..open.split });
         }
         Ok(batch.map(Poll::Batch))
     }
@@ -450,10 +448,10 @@ impl SourceReader for FileReader {
     fn poll(&mut self) -> Result<Poll> {
         let begun = Instant::now();
         loop {
-            if self.open.is_none() {
-                if let Some(answer) = self.advance()? {
-                    return Ok(answer);
-                }
+            if self.open.is_none()
+                && let Some(answer) = self.advance()?
+            {
+                return Ok(answer);
             }
             if let Some(batch) = self.fill()? {
                 return Ok(batch);

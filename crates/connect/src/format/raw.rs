@@ -22,10 +22,11 @@ pub struct RawFormat {
 impl RawFormat {
     /// Reads the format's options, whose full names start with `prefix`.
     pub fn new(options: &Options, prefix: &str) -> Result<Self> {
-        if let Some(charset) = options.get("charset") {
-            if !charset.eq_ignore_ascii_case("utf-8") && !charset.eq_ignore_ascii_case("utf8") {
-                return Err(bad_value(&format!("{prefix}charset"), charset, "'UTF-8'"));
-            }
+        if let Some(charset) = options.get("charset")
+            && !charset.eq_ignore_ascii_case("utf-8")
+            && !charset.eq_ignore_ascii_case("utf8")
+        {
+            return Err(bad_value(&format!("{prefix}charset"), charset, "'UTF-8'"));
         }
         let little_endian = match options.get("endianness") {
             None | Some("big-endian") => false,

@@ -55,7 +55,7 @@ pub(crate) fn parse_date(b: &[u8], lenient: bool) -> Option<i32> {
     };
     let digits = rest.iter().take_while(|c| c.is_ascii_digit()).count();
     let plain = rest.len() == b.len();
-    if digits < 4 || digits > 9 || (plain && digits != 4) || rest.len() != digits + 6 {
+    if !(4..=9).contains(&digits) || (plain && digits != 4) || rest.len() != digits + 6 {
         return None;
     }
     let mut year = 0i64;
@@ -200,7 +200,7 @@ pub(crate) fn write_time(
     push_two(out, seconds / 3600);
     out.push(b':');
     push_two(out, seconds / 60 % 60);
-    if drop_zero_seconds && seconds % 60 == 0 && nanos == 0 {
+    if drop_zero_seconds && seconds.is_multiple_of(60) && nanos == 0 {
         return;
     }
     out.push(b':');

@@ -1,9 +1,10 @@
 //! The `kafka` and `upsert-kafka` connectors, over librdkafka.
 //!
-//! [`properties`] translates Java client properties, [`source`] reads, [`sink`]
-//! writes. Readers assign partitions themselves; consumer groups serve only to
+//! [`properties`] translates Java client properties, [`discovery`] finds partitions and
+//! offsets, [`source`] reads, [`sink`] writes. Readers assign partitions themselves; consumer groups serve only to
 //! store offsets.
 
+mod discovery;
 mod properties;
 mod sink;
 mod source;

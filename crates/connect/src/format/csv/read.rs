@@ -126,10 +126,10 @@ impl CsvDecoder {
         let rest = &bytes[pos.min(bytes.len())..];
         let length = memchr::memchr2(delimiter, b'\n', rest).unwrap_or(rest.len());
         let mut end = pos + length;
-        if let Some(escape) = self.format.escape {
-            if memchr::memchr(escape, &bytes[pos..end]).is_some() {
-                return Some(self.plain_escaped(bytes, pos, escape));
-            }
+        if let Some(escape) = self.format.escape
+            && memchr::memchr(escape, &bytes[pos..end]).is_some()
+        {
+            return Some(self.plain_escaped(bytes, pos, escape));
         }
         if end > pos && bytes.get(end) != Some(&delimiter) && bytes[end - 1] == b'\r' {
             end -= 1;

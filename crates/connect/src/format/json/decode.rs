@@ -165,12 +165,12 @@ impl ObjectReader {
     /// The field of the key at the cursor, which stands on its opening quote.
     #[inline]
     fn match_key(&mut self, c: &mut Cursor<'_>, guess: &mut usize) -> Scan<Option<usize>> {
-        if let Some(e) = self.shape.get(*guess) {
-            if c.bytes[c.pos..].starts_with(&e.key) {
-                c.pos += e.key.len();
-                *guess += 1;
-                return Ok(e.field);
-            }
+        if let Some(e) = self.shape.get(*guess)
+            && c.bytes[c.pos..].starts_with(&e.key)
+        {
+            c.pos += e.key.len();
+            *guess += 1;
+            return Ok(e.field);
         }
         self.find_key(c, guess)
     }
@@ -290,10 +290,10 @@ impl JsonReader {
     ) -> Scan<()> {
         if self.rules.fail_on_missing {
             for f in &reader.fields {
-                if let Target::Column(i, _) = &f.target {
-                    if columns[*i].len() <= row {
-                        return Err(Fault { syntax: false, at: c.pos, expected: "all fields" });
-                    }
+                if let Target::Column(i, _) = &f.target
+                    && columns[*i].len() <= row
+                {
+                    return Err(Fault { syntax: false, at: c.pos, expected: "all fields" });
                 }
             }
         }
