@@ -1,1 +1,0 @@
-//! Expressions against the results of Flink 2.3.
