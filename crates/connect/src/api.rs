@@ -43,7 +43,9 @@ pub trait SourceReader: Send {
     /// Position after the rows handed out so far, to be stored in a checkpoint:
     /// one opaque entry per split, so that splits can move between subtasks.
     fn position(&mut self) -> Result<Vec<Vec<u8>>>;
-    /// Starts from stored split positions instead of from the beginning. Called once, before `poll`.
+    /// Starts from stored split positions instead of from the beginning. Called once, before
+    /// `poll`, on every reader of a restored scan (if only with an empty list). A reader may be
+    /// given all stored positions or a share of them; the readers deal the splits among themselves.
     fn restore(&mut self, splits: Vec<Vec<u8>>) -> Result<()>;
     /// The checkpoint with the last `position` is durable (Kafka commits its offsets here).
     fn on_checkpoint(&mut self) -> Result<()> {

@@ -5,6 +5,7 @@
 //! move to another subtask.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::rngs::SmallRng;
@@ -21,6 +22,7 @@ use crate::format::FormatColumn;
 use crate::format::column::{Column, Data};
 use crate::format::projection::Projection;
 use crate::options;
+use crate::restore::{self, Dealer, Progress};
 
 const OPTIONS: &[&str] = &["rows-per-second", "number-of-rows", "scan.parallelism", "fields.*"];
 const MAX_BATCH: u64 = 8192;
@@ -69,6 +71,7 @@ impl ConnectorFactory for DatagenFactory {
         Ok(Box::new(Datagen {
             projection: Projection::new(&spec.table.physical, &paths, false)?,
             parallelism: options::parallelism(o, "scan.parallelism")?,
+            dealer: Arc::default(),
             generators,
             limit,
             rate: rate as u64,
@@ -392,6 +395,7 @@ struct Datagen {
     limit: Option<u64>,
     rate: u64,
     parallelism: Option<usize>,
+    dealer: Arc<Dealer<Split>>,
 }
 
 impl Source for Datagen {
@@ -408,6 +412,10 @@ impl Source for Datagen {
         };
         Ok(Box::new(DatagenReader {
             splits,
+            dealer: Arc::clone(&self.dealer),
+            subtask,
+            parallelism,
+            undealt: false,
             limit: self.limit,
             rate: (self.rate / active as u64).max(1),
             generators: self.generators.clone(),
@@ -428,8 +436,23 @@ struct Split {
     step: u64,
 }
 
+impl Progress for Split {
+    type Id = (u64, u64);
+    fn id(&self) -> (u64, u64) {
+        (self.step, self.next % self.step.max(1))
+    }
+    fn progress(&self) -> u64 {
+        self.next
+    }
+}
+
 struct DatagenReader {
     splits: Vec<Split>,
+    dealer: Arc<Dealer<Split>>,
+    subtask: usize,
+    parallelism: usize,
+    /// Restored splits are not dealt yet.
+    undealt: bool,
     limit: Option<u64>,
     rate: u64,
     generators: Vec<FieldGenerator>,
@@ -453,6 +476,13 @@ impl DatagenReader {
 
 impl SourceReader for DatagenReader {
     fn poll(&mut self) -> Result<Poll> {
+        if self.undealt {
+            let Some(splits) = self.dealer.deal(self.subtask, self.parallelism) else {
+                return Ok(Poll::Pending(Duration::from_millis(2)));
+            };
+            self.splits = splits;
+            self.undealt = false;
+        }
         let limit = self.limit;
         self.splits.retain(|s| limit.is_none_or(|l| s.next < l));
         if self.splits.is_empty() {
@@ -490,22 +520,12 @@ impl SourceReader for DatagenReader {
     }
 
     fn position(&mut self) -> Result<Vec<Vec<u8>>> {
-        self.splits
-            .iter()
-            .map(|s| {
-                serde_json::to_vec(s).map_err(|e| Error::internal(format!("datagen split: {e}")))
-            })
-            .collect()
+        restore::encode(self.splits.iter())
     }
 
     fn restore(&mut self, splits: Vec<Vec<u8>>) -> Result<()> {
-        self.splits = splits
-            .iter()
-            .map(|s| {
-                serde_json::from_slice(s)
-                    .map_err(|e| Error::data(format!("cannot read a datagen position: {e}")))
-            })
-            .collect::<Result<_>>()?;
+        self.splits = self.dealer.hand_in(self.subtask, &splits)?;
+        self.undealt = true;
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ pub mod kafka;
 pub mod options;
 pub mod print;
 pub mod registry;
+pub(crate) mod restore;
 
 pub use api::{
     Committer, ConnectorFactory, Poll, Sink, SinkPartitioner, SinkWriter, Source, SourceReader,

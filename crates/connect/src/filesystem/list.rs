@@ -7,6 +7,8 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use weir_core::{Error, Result};
 
+use crate::restore::Progress;
+
 /// A stretch of one file. Ranges of text files begin and end anywhere; a range owns
 /// the records that begin in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,10 +24,13 @@ pub(super) struct Split {
     pub done: bool,
 }
 
-impl Split {
-    /// What identifies the split, whatever its progress.
-    pub(super) fn id(&self) -> (PathBuf, u64) {
+impl Progress for Split {
+    type Id = (PathBuf, u64);
+    fn id(&self) -> (PathBuf, u64) {
         (self.path.clone(), self.start)
+    }
+    fn progress(&self) -> u64 {
+        if self.done { u64::MAX } else { self.position.unwrap_or(0) }
     }
 }
 

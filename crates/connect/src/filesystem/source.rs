@@ -2,8 +2,8 @@
 //!
 //! A checkpoint holds, per reader, its split in progress and the splits it has
 //! finished; whatever no reader has is still to be read. After a restore the queue
-//! therefore opens only when every reader has told what it knows: `restore` must be
-//! called on all readers of a restored job, if only with an empty list.
+//! therefore opens only when all readers have handed in what they know
+//! (see [`crate::restore`]).
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
@@ -24,6 +24,7 @@ use crate::api::{Poll, Source, SourceReader};
 use crate::assemble::{Extra, Layout, constant};
 use crate::format::parquet::ParquetReader;
 use crate::format::{Decoder, Format, from_options};
+use crate::restore::{self, Dealer, Progress};
 
 /// Bytes read at once.
 const CHUNK: usize = 512 << 10;
@@ -53,6 +54,7 @@ struct Shared {
     pattern: Option<Regex>,
     range: Option<u64>,
     queue: Mutex<Queue>,
+    dealer: Dealer<Split>,
 }
 
 #[derive(Default)]
@@ -61,7 +63,6 @@ struct Queue {
     /// Splits that are assigned, done or queued.
     known: HashSet<(PathBuf, u64)>,
     listed: Option<Instant>,
-    restored: HashSet<usize>,
 }
 
 impl FileSource {
@@ -103,6 +104,7 @@ impl FileSource {
             // Ranges read side by side would bring event time out of order.
             range: (spec.batch && splittable).then_some(RANGE),
             queue: Mutex::default(),
+            dealer: Dealer::default(),
         };
         Ok(Self { shared: Arc::new(shared), mode })
     }
@@ -129,6 +131,7 @@ impl Source for FileSource {
             shared: Arc::clone(&self.shared),
             subtask,
             parallelism,
+            undealt: false,
             waiting: VecDeque::new(),
             done: Vec::new(),
             open: None,
@@ -155,6 +158,9 @@ impl Shared {
         };
         if !due {
             return Ok(());
+        }
+        if queue.listed.is_none() {
+            queue.known.extend(self.dealer.all().unwrap_or_default());
         }
         queue.listed = Some(Instant::now());
         let root = &self.root;
@@ -234,6 +240,8 @@ struct FileReader {
     shared: Arc<Shared>,
     subtask: usize,
     parallelism: usize,
+    /// Restored splits are not dealt yet.
+    undealt: bool,
     /// Splits in progress that a restore gave to this reader.
     waiting: VecDeque<Split>,
     done: Vec<Split>,
@@ -245,14 +253,14 @@ struct FileReader {
 impl FileReader {
     /// Opens the next split; `false` if there is none now.
     fn advance(&mut self) -> Result<Option<Poll>> {
+        if self.undealt && !self.take_restored() {
+            return Ok(Some(Poll::Pending(Duration::from_millis(2))));
+        }
         let next = match self.waiting.pop_front() {
             Some(split) => Some(split),
             None => {
                 let shared = Arc::clone(&self.shared);
                 let mut queue = shared.queue();
-                if !queue.restored.is_empty() && queue.restored.len() < self.parallelism {
-                    return Ok(Some(Poll::Pending(Duration::from_millis(2))));
-                }
                 shared.refresh(&mut queue)?;
                 queue.splits.pop_front()
             }
@@ -267,6 +275,18 @@ impl FileReader {
             }
             (None, None) => Ok(Some(Poll::End)),
         }
+    }
+
+    /// Takes this reader's share of the restored splits; `false` if it is not known yet.
+    fn take_restored(&mut self) -> bool {
+        let Some(splits) = self.shared.dealer.deal(self.subtask, self.parallelism) else {
+            return false;
+        };
+        self.undealt = false;
+        let (done, waiting): (Vec<Split>, Vec<Split>) = splits.into_iter().partition(|s| s.done);
+        self.done = done;
+        self.waiting = waiting.into();
+        true
     }
 
     fn open(&mut self, mut split: Split) -> Result<Open> {
@@ -464,31 +484,13 @@ impl SourceReader for FileReader {
     }
 
     fn position(&mut self) -> Result<Vec<Vec<u8>>> {
-        self.open
-            .iter()
-            .map(|o| &o.split)
-            .chain(&self.waiting)
-            .chain(&self.done)
-            .map(|s| {
-                serde_json::to_vec(s).map_err(|e| Error::internal(format!("file position: {e}")))
-            })
-            .collect()
+        let open = self.open.iter().map(|o| &o.split);
+        restore::encode(open.chain(&self.waiting).chain(&self.done))
     }
 
     fn restore(&mut self, splits: Vec<Vec<u8>>) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let mut queue = shared.queue();
-        queue.restored.insert(self.subtask);
-        for bytes in splits {
-            let split: Split = serde_json::from_slice(&bytes)
-                .map_err(|e| Error::data(format!("cannot read a file position: {e}")))?;
-            queue.known.insert(split.id());
-            if split.done {
-                self.done.push(split);
-            } else {
-                self.waiting.push_back(split);
-            }
-        }
+        self.waiting = self.shared.dealer.hand_in(self.subtask, &splits)?.into();
+        self.undealt = true;
         Ok(())
     }
 }

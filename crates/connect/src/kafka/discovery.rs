@@ -13,6 +13,7 @@ use weir_core::config::bad_value;
 use weir_core::{Error, Options, Result};
 
 use super::unreachable;
+use crate::restore::{Dealer, Progress};
 
 /// How long the brokers may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -45,13 +46,13 @@ pub(super) struct Shared {
     pub(super) discovery: Option<Duration>,
     pub(super) reset: Option<String>,
     pub(super) state: Mutex<State>,
+    pub(super) dealer: Dealer<Split>,
 }
 
 #[derive(Default)]
 pub(super) struct State {
     /// Partitions that some reader has had.
     pub(super) taken: HashSet<Partition>,
-    pub(super) restored: HashSet<usize>,
 }
 
 pub(super) fn topics(o: &Options) -> Result<Topics> {
@@ -118,6 +119,16 @@ pub(super) struct Split {
     pub(super) offset: i64,
     /// First offset that is not read any more.
     pub(super) stop: Option<i64>,
+}
+
+impl Progress for Split {
+    type Id = Partition;
+    fn id(&self) -> Partition {
+        (self.topic.clone(), self.partition)
+    }
+    fn progress(&self) -> u64 {
+        self.offset.max(0) as u64
+    }
 }
 
 impl Split {

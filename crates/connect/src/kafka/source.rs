@@ -25,6 +25,7 @@ use crate::api::{Poll, Source, SourceReader};
 use crate::assemble::{Extra, Layout};
 use crate::format::{Decoder, FormatColumn, ReadSchema};
 use crate::options;
+use crate::restore::{self, Dealer};
 
 const MAX_ROWS: usize = 8192;
 const MAX_BYTES: usize = 1 << 20;
@@ -98,6 +99,7 @@ impl KafkaSource {
             stop,
             reset: o.get("properties.auto.offset.reset").map(str::to_owned),
             state: Mutex::default(),
+            dealer: Dealer::default(),
         };
         let max_rows = match o.i64_opt("properties.max.poll.records")? {
             Some(n) if n > 0 => (n as usize).min(MAX_ROWS),
@@ -168,6 +170,7 @@ impl Source for KafkaSource {
             starter: None,
             started: None,
             was_restored: false,
+            undealt: false,
             to_commit: None,
             rows: RowOrigins::default(),
             metadata: self.layout.extra.iter().map(|_| Vec::new()).collect(),
@@ -208,6 +211,8 @@ struct KafkaReader {
     /// When partitions were last looked for.
     started: Option<Instant>,
     was_restored: bool,
+    /// Restored splits are not dealt yet.
+    undealt: bool,
     to_commit: Option<Vec<Split>>,
     rows: RowOrigins,
     /// Per extra column: one value per message.
@@ -243,12 +248,14 @@ impl KafkaReader {
         if !due {
             return Ok(true);
         }
-        {
-            let state = self.shared.state.lock().unwrap_or_else(|e| e.into_inner());
-            let restored = state.restored.len();
-            if restored > 0 && restored < self.parallelism {
+        if self.undealt {
+            let Some(splits) = self.shared.dealer.deal(self.subtask, self.parallelism) else {
                 return Ok(false);
-            }
+            };
+            self.splits = splits;
+            self.undealt = false;
+            let mut state = self.shared.state.lock().unwrap_or_else(|e| e.into_inner());
+            state.taken.extend(self.shared.dealer.all().unwrap_or_default());
         }
         let first_time = self.started.is_none();
         self.started = Some(Instant::now());
@@ -506,24 +513,13 @@ impl SourceReader for KafkaReader {
 
     fn position(&mut self) -> Result<Vec<Vec<u8>>> {
         self.to_commit = Some(self.splits.clone());
-        self.splits
-            .iter()
-            .map(|s| serde_json::to_vec(s).map_err(|e| Error::internal(e.to_string())))
-            .collect()
+        restore::encode(self.splits.iter())
     }
 
     fn restore(&mut self, splits: Vec<Vec<u8>>) -> Result<()> {
-        self.splits = splits
-            .iter()
-            .map(|s| {
-                serde_json::from_slice(s)
-                    .map_err(|e| Error::data(format!("cannot read a kafka position: {e}")))
-            })
-            .collect::<Result<_>>()?;
+        self.splits = self.shared.dealer.hand_in(self.subtask, &splits)?;
         self.was_restored = true;
-        let mut state = self.shared.state.lock().unwrap_or_else(|e| e.into_inner());
-        state.restored.insert(self.subtask);
-        state.taken.extend(self.splits.iter().map(|s| (s.topic.clone(), s.partition)));
+        self.undealt = true;
         Ok(())
     }
 

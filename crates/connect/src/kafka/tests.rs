@@ -129,9 +129,8 @@ fn round_trip_with_metadata_over_two_readers() {
     let mut r = s.reader(0, 1).unwrap();
     let open: Vec<Vec<u8>> = positions
         .iter()
-        .map(|p| String::from_utf8_lossy(p).replace(|c: char| c == '\u{0}', "").into_bytes())
         .map(|p| {
-            let mut v: serde_json::Value = serde_json::from_slice(&p).unwrap();
+            let mut v: serde_json::Value = serde_json::from_slice(p).unwrap();
             v["stop"] = serde_json::Value::Null;
             serde_json::to_vec(&v).unwrap()
         })
