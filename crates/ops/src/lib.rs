@@ -20,6 +20,7 @@ pub mod interval_join;
 pub mod join;
 pub mod last_row;
 pub mod over;
+pub mod over_values;
 pub mod pairs;
 pub mod program;
 pub mod rank;
@@ -79,7 +80,7 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
     let output = &node.schema;
     let groups = context.task.max_parallelism;
     let retracts = !context.input_mode(0).is_insert_only();
-    let eval = || context.eval.clone();
+    let eval = || context.eval;
     Ok(match &node.op {
         OpSpec::Calc { filter, projection } => {
             Box::new(calc::Calc::new(filter.as_ref(), projection, input, output, eval())?)
@@ -237,9 +238,14 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
         OpSpec::Over(spec) if spec.time_ordered => {
             Box::new(over::Over::new(spec, input, output, groups)?)
         }
-        OpSpec::Over(_) => {
-            return Err(Error::unsupported("OVER that is not ordered by a time attribute"));
-        }
+        OpSpec::Over(spec) => Box::new(over_values::OverValues::new(
+            spec,
+            retracts,
+            context.state_ttl,
+            input,
+            output,
+            groups,
+        )?),
         OpSpec::Source(_) | OpSpec::Sink(_) | OpSpec::Values(_) => {
             return Err(Error::internal(format!("{} is not built here", node.name)));
         }

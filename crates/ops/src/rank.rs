@@ -21,6 +21,8 @@ use weir_state::{KeyedTable, Reader, RowCodec, StateValue};
 use crate::util::*;
 
 type Bytes = Arc<[u8]>;
+/// (rank, row) of the visible rows of a partition.
+type Visible = Vec<(u64, Bytes)>;
 
 /// How ranks are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,7 +214,7 @@ impl Rank {
     }
 
     /// Applies all rows; the touched partitions with what was visible before.
-    fn apply(&mut self, batch: &ChangeBatch) -> Result<Vec<(u32, Vec<(u64, Bytes)>)>> {
+    fn apply(&mut self, batch: &ChangeBatch) -> Result<Vec<(u32, Visible)>> {
         let keys = sort_key_bytes(batch, &self.spec.order_by)?;
         let rows = self.codec.encode(batch.rows.columns(), batch.len());
         self.marks.resize(self.table.index().slots(), 0);

@@ -235,10 +235,10 @@ impl SessionWindows {
             merged.start = merged.start.min(s.start);
             merged.end = merged.end.max(s.end);
         }
-        if let [only] = hit.as_slice() {
-            if (only.start, only.end) == (merged.start, merged.end) {
-                return Ok(Some(only.slot));
-            }
+        if let [only] = hit.as_slice()
+            && (only.start, only.end) == (merged.start, merged.end)
+        {
+            return Ok(Some(only.slot));
         }
         if self.zone.to_epoch(merged.end - 1) <= self.watermark {
             return Ok(None);

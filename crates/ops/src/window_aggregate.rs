@@ -241,17 +241,15 @@ impl WindowAggregate {
         store.aggs.update(batch, &self.slots, ops.as_deref())
     }
 
-    /// Prepares the windows that the watermark (or clock) has passed.
+    /// Prepares the first window that the watermark (or clock) has passed.
     fn fire(&mut self) -> Result<()> {
-        while let Some(&(end, start)) = self.pending.first() {
-            if !self.fired(end) {
-                break;
-            }
+        // One window at a time keeps merged copies few.
+        if let Some(&(end, start)) = self.pending.first()
+            && self.fired(end)
+        {
             self.pending.pop_first();
             let firing = self.prepare(end, start)?;
             self.firing.push_back(firing);
-            // One window at a time keeps merged copies few.
-            break;
         }
         Ok(())
     }

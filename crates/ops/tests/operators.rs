@@ -159,7 +159,7 @@ fn calc_filters_and_projects() {
         OpSpec::Calc { filter: Some(filter), projection: vec![col(1)] },
         schema(&[DataType::int()]),
     );
-    let mut op = build(&n, &[input.clone()], &context()).unwrap();
+    let mut op = build(&n, std::slice::from_ref(&input), &context()).unwrap();
     let rows = push(op.as_mut(), 0, batch(&input, &["+I 2 1", "-U 1 2", "+U 5 4", "-D - 1"]));
     assert_eq!(rows, ["+I 1", "+U 4"]);
 }
@@ -171,12 +171,12 @@ fn watermarks_are_cut_only_where_a_row_is_late() {
     let op = OpSpec::WatermarkAssigner { rowtime: 0, watermark, idle_timeout: 0, interval: 200 };
     let n = node(op, input.clone());
     let rows = batch(&input, &["+I 1000", "+I 1500", "+I 2000"]);
-    let mut op = build(&n, &[input.clone()], &context()).unwrap();
+    let mut op = build(&n, std::slice::from_ref(&input), &context()).unwrap();
     assert_eq!(push(op.as_mut(), 0, rows.clone()), ["+I 1000", "+I 1500", "+I 2000", "wm 2000"]);
     let late = batch(&input, &["+I 3000", "+I 2500", "+I 3100"]);
     assert_eq!(push(op.as_mut(), 0, late), ["+I 3000", "wm 3000", "+I 2500", "+I 3100"]);
     let exact = OpContext { exact_watermarks: true, ..context() };
-    let mut op = build(&n, &[input.clone()], &exact).unwrap();
+    let mut op = build(&n, std::slice::from_ref(&input), &exact).unwrap();
     let expected = ["+I 1000", "wm 1000", "+I 1500", "wm 1500", "+I 2000", "wm 2000"];
     assert_eq!(push(op.as_mut(), 0, rows), expected);
     assert_eq!(mark(op.as_mut(), i64::MAX), [format!("wm {}", i64::MAX)]);
@@ -252,10 +252,10 @@ fn window_node(kind: WindowKind) -> (NodeSpec, Schema) {
 #[test]
 fn tumbling_windows_fire_and_drop_late_rows() {
     let (n, input) = window_node(WindowKind::Tumble { size: 10, offset: 0 });
-    let mut op = build(&n, &[input.clone()], &inserts()).unwrap();
+    let mut op = build(&n, std::slice::from_ref(&input), &inserts()).unwrap();
     push(op.as_mut(), 0, batch(&input, &["+I a 1 5", "+I b 12 6", "+I a 9 7"]));
     assert_eq!(mark(op.as_mut(), 9), ["+I a 12 0 10 9", "wm 9"]);
-    let mut op = reborn(op.as_mut(), &n, &[input.clone()], &inserts());
+    let mut op = reborn(op.as_mut(), &n, std::slice::from_ref(&input), &inserts());
     push(op.as_mut(), 0, batch(&input, &["+I a 3 100", "+I b 19 1"]));
     assert_eq!(
         mark(op.as_mut(), i64::MAX),
@@ -266,7 +266,7 @@ fn tumbling_windows_fire_and_drop_late_rows() {
 #[test]
 fn hopping_windows_share_slices() {
     let (n, input) = window_node(WindowKind::Hop { slide: 5, size: 10, offset: 0 });
-    let mut op = build(&n, &[input.clone()], &inserts()).unwrap();
+    let mut op = build(&n, std::slice::from_ref(&input), &inserts()).unwrap();
     push(op.as_mut(), 0, batch(&input, &["+I a 1 1", "+I a 7 2", "+I b 11 4"]));
     let fired = mark(op.as_mut(), 14);
     assert_eq!(
@@ -282,7 +282,7 @@ fn hopping_windows_share_slices() {
 #[test]
 fn cumulating_windows_grow() {
     let (n, input) = window_node(WindowKind::Cumulate { step: 5, max_size: 10, offset: 0 });
-    let mut op = build(&n, &[input.clone()], &inserts()).unwrap();
+    let mut op = build(&n, std::slice::from_ref(&input), &inserts()).unwrap();
     push(op.as_mut(), 0, batch(&input, &["+I a 1 1", "+I a 7 2"]));
     assert_eq!(mark(op.as_mut(), 20), ["+I a 1 0 5 4", "+I a 3 0 10 9", "wm 20"]);
 }
@@ -290,10 +290,10 @@ fn cumulating_windows_grow() {
 #[test]
 fn sessions_merge() {
     let (n, input) = window_node(WindowKind::Session { gap: 5, partition: vec![0] });
-    let mut op = build(&n, &[input.clone()], &inserts()).unwrap();
+    let mut op = build(&n, std::slice::from_ref(&input), &inserts()).unwrap();
     let rows = ["+I a 1 1", "+I a 9 2", "+I b 2 4", "+I a 5 8"];
     push(op.as_mut(), 0, batch(&input, &rows));
-    let mut op = reborn(op.as_mut(), &n, &[input.clone()], &inserts());
+    let mut op = reborn(op.as_mut(), &n, std::slice::from_ref(&input), &inserts());
     assert_eq!(mark(op.as_mut(), 13), ["+I b 4 2 7 6", "+I a 11 1 14 13", "wm 13"]);
     // Behind the watermark, but its own session is not over.
     push(op.as_mut(), 0, batch(&input, &["+I a 8 32", "+I a 10 16"]));
@@ -384,10 +384,10 @@ fn top(start: u64, end: u64, output_rank: bool) -> (NodeSpec, Schema) {
 #[test]
 fn ranks_move() {
     let (n, input) = top(1, 2, true);
-    let mut op = build(&n, &[input.clone()], &context()).unwrap();
+    let mut op = build(&n, std::slice::from_ref(&input), &context()).unwrap();
     let first = push(op.as_mut(), 0, batch(&input, &["+I a 1", "+I a 2", "+I a 3"]));
     assert_eq!(first, ["+I a 3 1", "+I a 2 2"]);
-    let mut op = reborn(op.as_mut(), &n, &[input.clone()], &context());
+    let mut op = reborn(op.as_mut(), &n, std::slice::from_ref(&input), &context());
     let second = push(op.as_mut(), 0, batch(&input, &["-D a 3"]));
     assert_eq!(second, ["-U a 3 1", "+U a 2 1", "-U a 2 2", "+U a 1 2"]);
 }
@@ -395,11 +395,11 @@ fn ranks_move() {
 #[test]
 fn top_n_without_rank_and_top_1() {
     let (n, input) = top(1, 2, false);
-    let mut op = build(&n, &[input.clone()], &inserts()).unwrap();
+    let mut op = build(&n, std::slice::from_ref(&input), &inserts()).unwrap();
     push(op.as_mut(), 0, batch(&input, &["+I a 1", "+I a 2"]));
     assert_eq!(push(op.as_mut(), 0, batch(&input, &["+I a 3", "+I a 0"])), ["-D a 1", "+I a 3"]);
     let (n, input) = top(1, 1, false);
-    let mut op = build(&n, &[input.clone()], &inserts()).unwrap();
+    let mut op = build(&n, std::slice::from_ref(&input), &inserts()).unwrap();
     push(op.as_mut(), 0, batch(&input, &["+I a 1"]));
     assert_eq!(push(op.as_mut(), 0, batch(&input, &["+I a 2"])), ["-U a 1", "+U a 2"]);
 }
@@ -413,11 +413,11 @@ fn last_rows_by_time_and_normalisation() {
         keep_last: true,
         update_before: true,
     };
-    let mut op = build(&node(op, input.clone()), &[input.clone()], &inserts()).unwrap();
+    let mut op = build(&node(op, input.clone()), std::slice::from_ref(&input), &inserts()).unwrap();
     assert_eq!(push(op.as_mut(), 0, batch(&input, &["+I a 5", "+I a 3"])), ["+I a 5"]);
     assert_eq!(push(op.as_mut(), 0, batch(&input, &["+I a 4", "+I a 9"])), ["-U a 5", "+U a 9"]);
     let op = OpSpec::ChangelogNormalize { keys: vec![0], update_before: true };
-    let mut op = build(&node(op, input.clone()), &[input.clone()], &context()).unwrap();
+    let mut op = build(&node(op, input.clone()), std::slice::from_ref(&input), &context()).unwrap();
     assert_eq!(push(op.as_mut(), 0, batch(&input, &["+U a 5", "+I b 3"])), ["+I a 5", "+I b 3"]);
     let rows = push(op.as_mut(), 0, batch(&input, &["+U a 6", "-D b -"]));
     assert_eq!(rows, ["-U a 5", "+U a 6", "-D b 3"]);
@@ -427,15 +427,18 @@ fn last_rows_by_time_and_normalisation() {
 fn limit_and_sort() {
     let input = schema(&[DataType::int()]);
     let op = OpSpec::Limit { offset: 1, fetch: Some(2), update_before: true };
-    let mut limit = build(&node(op.clone(), input.clone()), &[input.clone()], &inserts()).unwrap();
+    let mut limit =
+        build(&node(op.clone(), input.clone()), std::slice::from_ref(&input), &inserts()).unwrap();
     let rows = batch(&input, &["+I 3", "+I 1", "+I 2", "+I 5"]);
     assert_eq!(push(limit.as_mut(), 0, rows.clone()), ["+I 1", "+I 2"]);
-    let mut changelog = build(&node(op, input.clone()), &[input.clone()], &context()).unwrap();
+    let mut changelog =
+        build(&node(op, input.clone()), std::slice::from_ref(&input), &context()).unwrap();
     push(changelog.as_mut(), 0, rows.clone());
     assert_eq!(push(changelog.as_mut(), 0, batch(&input, &["-D 3"])), ["-D 1", "+I 5"]);
     let order_by = vec![SortKey { column: 0, descending: false, nulls_first: true }];
     let op = OpSpec::Sort { order_by, offset: 1, fetch: Some(2), by_rowtime: false };
-    let mut sort = build(&node(op, input.clone()), &[input.clone()], &context()).unwrap();
+    let mut sort =
+        build(&node(op, input.clone()), std::slice::from_ref(&input), &context()).unwrap();
     push(sort.as_mut(), 0, rows);
     push(sort.as_mut(), 0, batch(&input, &["-D 2", "+I -"]));
     assert_eq!(finish(sort.as_mut()), ["+I 1", "+I 3"]);
@@ -456,16 +459,16 @@ fn over_rows_and_ranges_and_lateness() {
     };
     let rows = batch(&input, &["+I a 3 1", "+I a 1 2", "+I b 2 4", "+I a 3 8", "+I a 9 16"]);
     let n = node(over(OverFrame::Rows(Some(1))), out.clone());
-    let mut op = build(&n, &[input.clone()], &inserts()).unwrap();
+    let mut op = build(&n, std::slice::from_ref(&input), &inserts()).unwrap();
     push(op.as_mut(), 0, rows.clone());
     let fired = mark(op.as_mut(), 5);
     assert_eq!(fired, ["+I a 1 2 2", "+I b 2 4 4", "+I a 3 1 3", "+I a 3 8 9", "wm 5"]);
-    let mut op = reborn(op.as_mut(), &n, &[input.clone()], &inserts());
+    let mut op = reborn(op.as_mut(), &n, std::slice::from_ref(&input), &inserts());
     // Behind the watermark but ahead of the last released row of the key: still counts.
     push(op.as_mut(), 0, batch(&input, &["+I a 4 32", "+I a 3 64"]));
     assert_eq!(mark(op.as_mut(), 9), ["+I a 4 32 40", "+I a 9 16 48", "wm 9"]);
     let n = node(over(OverFrame::Range(None)), out);
-    let mut op = build(&n, &[input.clone()], &inserts()).unwrap();
+    let mut op = build(&n, std::slice::from_ref(&input), &inserts()).unwrap();
     push(op.as_mut(), 0, rows);
     let fired = mark(op.as_mut(), 5);
     assert_eq!(fired, ["+I a 1 2 2", "+I b 2 4 4", "+I a 3 1 11", "+I a 3 8 11", "wm 5"]);
@@ -548,7 +551,32 @@ fn window_joins_and_window_ranks_fire_at_the_end() {
         update_before: false,
     };
     let n = node(OpSpec::WindowRank { rank: spec, window: (1, 2) }, side.clone());
-    let mut op = build(&n, &[side.clone()], &inserts()).unwrap();
+    let mut op = build(&n, std::slice::from_ref(&side), &inserts()).unwrap();
     push(op.as_mut(), 0, batch(&side, &["+I a 0 10", "+I c 0 10", "+I b 0 10", "+I z 10 20"]));
     assert_eq!(mark(op.as_mut(), 9), ["+I c 0 10", "wm 9"]);
+}
+
+#[test]
+fn over_values_updates_following_rows() {
+    let input = schema(&[DataType::string(), DataType::int()]);
+    let t = [DataType::string(), DataType::int(), DataType::bigint(), DataType::bigint()];
+    let spec = OverSpec {
+        partition: vec![0],
+        order_by: vec![SortKey { column: 1, descending: false, nulls_first: true }],
+        time_ordered: false,
+        frame: OverFrame::Rows(None),
+        calls: vec![
+            call("ROW_NUMBER", &[], DataType::bigint()),
+            call("COUNT", &[1], DataType::bigint()),
+        ],
+    };
+    let n = node(OpSpec::Over(spec), schema(&t));
+    let mut op = build(&n, std::slice::from_ref(&input), &context()).unwrap();
+    let first = push(op.as_mut(), 0, batch(&input, &["+I a 5", "+I a 9"]));
+    assert_eq!(first, ["+I a 5 1 1", "+I a 9 2 2"]);
+    let mut op = reborn(op.as_mut(), &n, std::slice::from_ref(&input), &context());
+    let second = push(op.as_mut(), 0, batch(&input, &["+I a 7"]));
+    assert_eq!(second, ["+I a 7 2 2", "-U a 9 2 2", "+U a 9 3 3"]);
+    let third = push(op.as_mut(), 0, batch(&input, &["-D a 5"]));
+    assert_eq!(third, ["-D a 5 1 1", "-U a 7 2 2", "+U a 7 1 1", "-U a 9 3 3", "+U a 9 2 2"]);
 }

@@ -32,10 +32,10 @@ impl Wake {
     }
     /// Something changed for the worker.
     pub fn wake(&self) {
-        if self.sleeping.swap(false, Ordering::SeqCst) {
-            if let Some(t) = self.thread.get() {
-                t.unpark();
-            }
+        if self.sleeping.swap(false, Ordering::SeqCst)
+            && let Some(t) = self.thread.get()
+        {
+            t.unpark();
         }
     }
 }

@@ -179,10 +179,10 @@ impl Pipeline {
                     return Ok(None);
                 }
                 let start = Instant::now();
-                if let Some(left) = not_before.and_then(|t| t.checked_duration_since(start)) {
-                    if !left.is_zero() {
-                        return Ok(Some(left));
-                    }
+                if let Some(left) = not_before.and_then(|t| t.checked_duration_since(start))
+                    && !left.is_zero()
+                {
+                    return Ok(Some(left));
                 }
                 *not_before = None;
                 self.current = 0;

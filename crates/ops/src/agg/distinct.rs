@@ -11,11 +11,14 @@ use weir_state::{Reader, RowCodec};
 use super::Accumulator;
 use super::fold::*;
 
+/// Rows and first-seen number per value.
+type Seen = HashMap<Box<[u8]>, (i64, u64)>;
+
 struct Distinct {
     inner: Box<dyn Accumulator>,
     codec: RowCodec,
     /// Rows per value, in first-seen order by `seq`.
-    slots: Vec<HashMap<Box<[u8]>, (i64, u64)>>,
+    slots: Vec<Seen>,
     seq: u64,
     ops: Vec<u8>,
 }

@@ -20,7 +20,7 @@ use weir_spec::AggregateCall;
 use weir_state::bytes::put_bytes;
 use weir_state::{Reader, SlotStore};
 
-pub use fold::{MINUS, RESET, Rows, SKIP};
+pub use fold::{MINUS, RESET, Rows, SKIP, ints_to_array};
 
 /// One aggregate function over slots.
 pub trait Accumulator: Send {
@@ -151,7 +151,7 @@ fn build(call: &AggregateCall, input: &[DataType], retracts: bool) -> Result<Box
     // Behind DISTINCT a value arrives once and leaves once.
     let inner = function(call, &types, retracts)?;
     let indifferent = matches!(call.function.as_str(), "MIN" | "MAX");
-    if call.distinct && !call.args.is_empty() && !(indifferent && !retracts) {
+    if call.distinct && !call.args.is_empty() && (retracts || !indifferent) {
         return Ok(distinct::wrap(inner, &types));
     }
     Ok(inner)

@@ -127,10 +127,10 @@ impl Values {
     fn object(&self, rows: &[Vec<Value>], null: bool) -> Value {
         let mut entries = std::collections::BTreeMap::new();
         for r in rows {
-            if let (Some(k), Some(v)) = (r[0].as_str(), r.get(1)) {
-                if null || !v.is_null() {
-                    entries.insert(quote(k), json(v, &self.types[1]));
-                }
+            if let (Some(k), Some(v)) = (r[0].as_str(), r.get(1))
+                && (null || !v.is_null())
+            {
+                entries.insert(quote(k), json(v, &self.types[1]));
             }
         }
         let items: Vec<String> = entries.into_iter().map(|(k, v)| format!("{k}:{v}")).collect();
