@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Datum, Scalar, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Datum, Scalar};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::kernels::cmp;
 use arrow::datatypes::DataType as ArrowType;
@@ -231,10 +231,4 @@ fn extremum(a: &Args<'_>, wanted: Ordering) -> Result<ArrayRef> {
         Some(n) => crate::eval::with_nulls(&best, Some(&n)),
         None => Ok(best),
     }
-}
-
-/// Picks rows; a helper for kernels that reorder.
-#[allow(dead_code)]
-pub(crate) fn pick(array: &ArrayRef, rows: Vec<Option<u32>>) -> Result<ArrayRef> {
-    Ok(arrow::compute::take(array, &UInt32Array::from(rows), None)?)
 }

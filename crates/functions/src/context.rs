@@ -1,7 +1,5 @@
 //! What an evaluation depends on besides its input: session zone, clock, watermark.
 
-use std::sync::Arc;
-
 use arrow::datatypes::DataType as ArrowType;
 use chrono::{DateTime, FixedOffset, NaiveDateTime, Offset, TimeZone as _, Utc};
 use weir_core::{Error, Result};
@@ -124,9 +122,4 @@ impl Default for EvalContext {
 /// The zone tag of local timestamps in Arrow.
 pub(crate) fn is_ltz(ty: &ArrowType) -> bool {
     matches!(ty, ArrowType::Timestamp(_, Some(_)))
-}
-
-#[allow(dead_code)]
-pub(crate) fn utc_tag() -> Arc<str> {
-    "UTC".into()
 }

@@ -147,10 +147,10 @@ impl Expr {
 
     /// Adds the positions of all columns in the tree to `out`.
     pub fn collect_columns(&self, out: &mut Vec<usize>) {
-        if let Expr::Column { index, .. } = self {
-            if !out.contains(index) {
-                out.push(*index);
-            }
+        if let Expr::Column { index, .. } = self
+            && !out.contains(index)
+        {
+            out.push(*index);
         }
         for c in self.children() {
             c.collect_columns(out);

@@ -33,9 +33,12 @@ impl<'a> Site<'a> {
     }
 }
 
+/// The part of a module that knows the kernels of one family.
+pub(crate) type Family = fn(&Site<'_>) -> Result<Option<Kernel>>;
+
 /// The kernel of a call.
 pub(crate) fn lookup(site: &Site<'_>) -> Result<Kernel> {
-    let families: [fn(&Site<'_>) -> Result<Option<Kernel>>; 9] = [
+    let families: [Family; 9] = [
         compare::kernel,
         arith::kernel,
         logic::kernel,

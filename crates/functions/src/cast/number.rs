@@ -6,8 +6,8 @@ use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Decimal128Array, PrimitiveArray,
 };
 use arrow::datatypes::{
-    DataType as ArrowType, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type,
-    Int8Type, Int16Type, Int32Type, Int64Type, IntervalYearMonthType,
+    DataType as ArrowType, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, IntervalYearMonthType,
 };
 use weir_core::{DataType, Error, Result, TypeKind};
 
@@ -154,6 +154,3 @@ pub(super) fn from_interval(array: &ArrayRef, to: &DataType) -> Result<ArrayRef>
         None => Err(unfit(array, to)),
     }
 }
-
-#[allow(dead_code)]
-fn decimal_type_marker(_: Decimal128Type) {}

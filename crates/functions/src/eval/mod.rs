@@ -191,8 +191,7 @@ fn build_node(expr: &Expr) -> Result<Node> {
 }
 
 fn build_call(name: &str, args: &[Expr], ty: &DataType) -> Result<Node> {
-    let nodes = args.iter().map(build).collect::<Result<Vec<_>>>()?;
-    let mut nodes = nodes;
+    let mut nodes = args.iter().map(build).collect::<Result<Vec<_>>>()?;
     match (name, nodes.len()) {
         ("AND", _) => return Ok(Node::Logic(true, nodes)),
         ("OR", _) => return Ok(Node::Logic(false, nodes)),
@@ -258,7 +257,7 @@ impl Node {
                 otherwise.can_fail() || branches.iter().any(|(c, r)| c.can_fail() || r.can_fail())
             }
             Node::Cast { arg, from, safe, .. } => {
-                arg.can_fail() || (!safe && !(from.is_numeric() || from.is_datetime()))
+                arg.can_fail() || !(*safe || from.is_numeric() || from.is_datetime())
             }
             Node::Field(arg, _) => arg.can_fail(),
         }

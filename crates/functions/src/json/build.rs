@@ -21,7 +21,7 @@ pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         }
         "JSON_STRING" => Arc::new(|a| {
             a.text(|i, out| {
-                to_json(&Value::from_array(a.col(0), a.at(0, i)), &a.types[0], a).write(out);
+                to_json(&Value::from_array(a.col(0), a.at(0, i)), &a.types[0]).write(out);
                 Ok(true)
             })
         }),
@@ -78,7 +78,7 @@ fn absent_on_null(site: &Site<'_>) -> Result<bool> {
 fn argument(a: &Args<'_>, n: usize, i: usize, raw: bool) -> Json {
     match Value::from_array(a.col(n), a.at(n, i)) {
         Value::String(s) if raw => Json::Raw(s),
-        v => to_json(&v, &a.types[n], a),
+        v => to_json(&v, &a.types[n]),
     }
 }
 
@@ -123,8 +123,7 @@ fn array(site: &Site<'_>) -> Result<Kernel> {
 }
 
 /// A SQL value as JSON.
-fn to_json(v: &Value, ty: &DataType, a: &Args<'_>) -> Json {
-    let nested = |v: &Value, t: &DataType| to_json(v, t, a);
+fn to_json(v: &Value, ty: &DataType) -> Json {
     let mut text = String::new();
     match (v, &ty.kind) {
         (Value::Null, _) => Json::Null,
@@ -157,24 +156,24 @@ fn to_json(v: &Value, ty: &DataType, a: &Args<'_>) -> Json {
             Json::Text(iso(&text, "Z"))
         }
         (Value::Array(items), TypeKind::Array(e)) => {
-            Json::Array(items.iter().map(|x| nested(x, e)).collect())
+            Json::Array(items.iter().map(|x| to_json(x, e)).collect())
         }
         (Value::Map(entries), TypeKind::Map(_, t)) => Json::Object(
             entries
                 .iter()
-                .map(|(k, x)| (k.as_str().unwrap_or("null").to_owned(), nested(x, t)))
+                .map(|(k, x)| (k.as_str().unwrap_or("null").to_owned(), to_json(x, t)))
                 .collect(),
         ),
         (Value::Map(entries), TypeKind::Multiset(_)) => Json::Object(
             entries
                 .iter()
                 .map(|(k, x)| {
-                    (k.as_str().unwrap_or("null").to_owned(), nested(x, &DataType::int()))
+                    (k.as_str().unwrap_or("null").to_owned(), to_json(x, &DataType::int()))
                 })
                 .collect(),
         ),
         (Value::Row(values), TypeKind::Row(f) | TypeKind::Structured(_, f)) => Json::Object(
-            f.iter().zip(values).map(|(f, x)| (f.name.clone(), nested(x, &f.ty))).collect(),
+            f.iter().zip(values).map(|(f, x)| (f.name.clone(), to_json(x, &f.ty))).collect(),
         ),
         _ => Json::Null,
     }

@@ -9,11 +9,10 @@ mod variant;
 use weir_core::Result;
 
 use crate::args::Kernel;
-use crate::kernels::Site;
+use crate::kernels::{Family, Site};
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
-    let families: [fn(&Site<'_>) -> Result<Option<Kernel>>; 3] =
-        [query::kernel, build::kernel, variant::kernel];
+    let families: [Family; 3] = [query::kernel, build::kernel, variant::kernel];
     for family in families {
         if let Some(kernel) = family(site)? {
             return Ok(Some(kernel));

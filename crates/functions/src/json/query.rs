@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::array::{ArrayRef, BooleanArray};
 use weir_core::value::values_to_array;
 use weir_core::{DataType, Error, Result, TypeKind, Value};
 
@@ -252,9 +252,4 @@ fn get_json_object(site: &Site<'_>) -> Result<Kernel> {
             })
         })
     }))
-}
-
-#[allow(dead_code)]
-fn rows(a: &dyn Array) -> usize {
-    a.len()
 }

@@ -97,7 +97,6 @@ fn number(n: &str, out: &mut String) {
     match n.split_once('.') {
         None => out.push_str(n),
         Some((whole, fraction)) if whole.len() + fraction.len() > 39 => {
-            let _ = (whole, fraction);
             write_double(out, n.parse().unwrap_or(f64::NAN));
         }
         Some(_) => out.push_str(n.trim_end_matches('0').trim_end_matches('.')),

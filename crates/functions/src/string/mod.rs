@@ -10,10 +10,10 @@ mod trim;
 use weir_core::Result;
 
 use crate::args::Kernel;
-use crate::kernels::Site;
+use crate::kernels::{Family, Site};
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
-    let families: [fn(&Site<'_>) -> Result<Option<Kernel>>; 6] = [
+    let families: [Family; 6] = [
         basic::kernel,
         position::kernel,
         trim::kernel,

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::array::{ArrayRef, BooleanArray};
 use arrow::datatypes::Int32Type;
 use regex::Regex;
 use weir_core::value::values_to_array;
@@ -367,9 +367,4 @@ fn similar_to_regex(pattern: &str) -> Result<Regex> {
     out.push_str(")$");
     Regex::new(&out)
         .map_err(|e| Error::data(format!("invalid SIMILAR TO pattern '{pattern}': {e}")))
-}
-
-#[allow(dead_code)]
-fn is_valid(a: &dyn Array, i: usize) -> bool {
-    a.is_valid(i)
 }

@@ -90,9 +90,7 @@ fn find_from(haystack: &str, needle: &str, from: i32) -> i32 {
         return 0;
     }
     let skip = from as usize - 1;
-    let Some((at, _)) =
-        haystack.char_indices().map(|(i, c)| (i, c)).chain([(haystack.len(), ' ')]).nth(skip)
-    else {
+    let Some((at, _)) = haystack.char_indices().chain([(haystack.len(), ' ')]).nth(skip) else {
         return 0;
     };
     haystack[at..].find(needle).map_or(0, |b| (chars(&haystack[..at + b]) + 1) as i32)

@@ -58,8 +58,6 @@ fn unknown(unit: &str) -> Error {
 
 /// A field of local microseconds.
 fn field(unit: &str) -> Result<fn(i64) -> i64> {
-    let day = |t: i64| t.div_euclid(DAY);
-    let _ = day;
     Ok(match unit {
         "NANOSECOND" => |t| t.rem_euclid(MINUTE) * 1000,
         "MICROSECOND" => |t| t.rem_euclid(MINUTE),

@@ -15,11 +15,11 @@ use weir_core::{DataType, Result, TypeKind};
 use crate::args::{Args, Kernel};
 use crate::calendar::MS_PER_DAY;
 use crate::context::is_ltz;
-use crate::kernels::Site;
+use crate::kernels::{Family, Site};
 use crate::ticks::{Ticks, rescale, timestamps, unit_of};
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
-    let families: [fn(&Site<'_>) -> Result<Option<Kernel>>; 5] =
+    let families: [Family; 5] =
         [clock, fields::kernel, arith::kernel, convert::kernel, compat::kernel];
     for family in families {
         if let Some(kernel) = family(site)? {

@@ -239,7 +239,7 @@ fn map_union(call: &Call<'_>) -> Result<ScalarSignature> {
 
 /// OBJECT_OF('Class', 'field', value, ..).
 fn object_of(call: &Call<'_>) -> Result<ScalarSignature> {
-    if call.len() % 2 == 0 {
+    if call.len().is_multiple_of(2) {
         return Err(call.reject("a class name and pairs of field name and value"));
     }
     let class = call.text(0)?.to_owned();
@@ -255,7 +255,7 @@ fn object_update(call: &Call<'_>) -> Result<ScalarSignature> {
     let TypeKind::Structured(class, fields) = &call.ty(0).kind else {
         return Err(call.reject("a structured value"));
     };
-    if call.len() < 3 || call.len() % 2 == 0 {
+    if call.len() < 3 || call.len().is_multiple_of(2) {
         return Err(call.reject("pairs of field name and value"));
     }
     let mut fields = fields.clone();

@@ -100,7 +100,7 @@ pub fn year_month_interval() -> DataType {
 pub fn resolve_scalar(name: &str, args: &[ArgType<'_>]) -> Result<ScalarSignature> {
     let canonical = names::canonical(name);
     let call = Call { name: &canonical, args };
-    let families: [fn(&Call<'_>) -> Option<Result<ScalarSignature>>; 5] =
+    let families: [Family; 5] =
         [operators::resolve, temporal::resolve, json::resolve, collection::resolve, table::resolve];
     for family in families {
         if let Some(result) = family(&call) {
@@ -111,6 +111,9 @@ pub fn resolve_scalar(name: &str, args: &[ArgType<'_>]) -> Result<ScalarSignatur
     }
     Err(unknown_function(name, args))
 }
+
+/// The part of a module that types one family; None for names it does not know.
+type Family = fn(&Call<'_>) -> Option<Result<ScalarSignature>>;
 
 /// The call under resolution, with the helpers every family uses.
 pub(crate) struct Call<'a> {

@@ -241,7 +241,7 @@ fn round(call: &Call<'_>) -> Result<ScalarSignature> {
                 None => Some(0),
                 Some(a) => a.literal.and_then(weir_core::Value::as_i64),
             };
-            decimal_round(call.name, p, s, digits)
+            decimal_round(p, s, digits)
         }
         _ => t,
     };
@@ -249,7 +249,7 @@ fn round(call: &Call<'_>) -> Result<ScalarSignature> {
 }
 
 /// Result of rounding DECIMAL(p, s) to a number of decimals, if that is a literal.
-fn decimal_round(name: &str, p: u8, s: u8, digits: Option<i64>) -> DataType {
+fn decimal_round(p: u8, s: u8, digits: Option<i64>) -> DataType {
     let Some(r) = digits else {
         return DataType::decimal(p, s);
     };
@@ -257,21 +257,16 @@ fn decimal_round(name: &str, p: u8, s: u8, digits: Option<i64>) -> DataType {
     if r >= s64 {
         return DataType::decimal(p, s);
     }
-    let whole = p64 - s64;
     let scale = r.max(0);
-    // Rounding may carry into one more digit; cutting off cannot, but Flink types both alike.
-    let precision = (whole + 1 + scale).min(38).max(1);
-    let _ = name;
+    // Rounding may carry into one more digit; Flink types cutting off alike.
+    let precision = (p64 - s64 + 1 + scale).clamp(1, 38);
     DataType::decimal(precision as u8, scale as u8)
 }
 
 fn integral(call: &Call<'_>) -> Result<ScalarSignature> {
     let t = coerce(Arg::N, call, 0)?;
     let ret = match t.kind {
-        TypeKind::Decimal(p, s) => {
-            let _ = s;
-            DataType::decimal(p, 0).with_nullable(t.nullable)
-        }
+        TypeKind::Decimal(p, _) => DataType::decimal(p, 0).with_nullable(t.nullable),
         _ => t.clone(),
     };
     Ok(call.sig(vec![t], ret))

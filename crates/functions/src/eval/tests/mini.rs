@@ -2,7 +2,6 @@
 //! same resolver as the real one. It knows literals, calls, operators, CASE,
 //! CAST, constructors and the special syntax of a few functions.
 
-use weir_core::types::IntervalField;
 use weir_core::{DataType, TypeKind, Value};
 
 use crate::expr::Expr;
@@ -497,7 +496,6 @@ impl Mini {
             "MINUTE" => (day_time_interval(), Value::Millis(n * 60_000)),
             _ => (day_time_interval(), Value::Millis(n * 1000)),
         };
-        let _ = IntervalField::Second;
         Ok(literal(value, ty.not_null()))
     }
 
