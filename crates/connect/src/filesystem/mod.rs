@@ -16,6 +16,7 @@ use weir_core::{Error, Options, Result, Schema};
 use weir_spec::{SinkSpec, SourceSpec};
 
 use crate::api::{ConnectorFactory, Sink, Source};
+use crate::format::check_foreign_options;
 use crate::options;
 
 const OPTIONS: &[&str] = &[
@@ -72,13 +73,18 @@ impl ConnectorFactory for FilesystemFactory {
         METADATA
     }
     fn source(&self, spec: &SourceSpec, schema: &Schema) -> Result<Box<dyn Source>> {
-        options::check(&spec.table.options, "filesystem", OPTIONS, NOT_YET)?;
+        check(&spec.table.options)?;
         Ok(Box::new(source::FileSource::new(spec, schema)?))
     }
     fn sink(&self, spec: &SinkSpec, schema: &Schema) -> Result<Box<dyn Sink>> {
-        options::check(&spec.table.options, "filesystem", OPTIONS, NOT_YET)?;
+        check(&spec.table.options)?;
         Ok(Box::new(sink::FileSink::new(spec, schema)?))
     }
+}
+
+fn check(o: &Options) -> Result<()> {
+    options::check(o, "filesystem", OPTIONS, NOT_YET)?;
+    check_foreign_options(o, &["format"], &[])
 }
 
 /// The table's directory or file.

@@ -265,6 +265,7 @@ fn mistakes_are_named() {
     };
     assert!(fail(&[("format", "jsn")]).hint_text().unwrap().contains("'json'"));
     assert!(fail(&[("json.ignore-errors", "true")]).message().contains("'json.ignore-errors'"));
+    assert!(fail(&[("csv.null-literal", "x")]).message().contains("'csv.null-literal'"));
     assert!(fail(&[("pth", "x")]).hint_text().unwrap().contains("'path'"));
     assert!(fail(&[("auto-compaction", "true")]).message().starts_with("not yet supported"));
     assert!(fail(&[("path", "s3://b/x")]).message().contains("s3://"));

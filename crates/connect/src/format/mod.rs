@@ -206,6 +206,27 @@ pub fn option_prefix(key: &str, name: &str) -> String {
     }
 }
 
+/// Refuses options of formats that the table does not use. `keys` are the options that
+/// can name a format; `exact` are other options that begin with `key.` or `value.`.
+pub fn check_foreign_options(options: &Options, keys: &[&str], exact: &[&str]) -> Result<()> {
+    let used: Vec<String> =
+        keys.iter().filter_map(|k| options.get(k).map(|name| option_prefix(k, name))).collect();
+    for (key, _) in options.iter() {
+        let outer = ["key.", "value."].into_iter().find(|p| key.starts_with(p)).unwrap_or("");
+        let inner = &key[outer.len()..];
+        let of_format =
+            IDENTIFIERS.iter().any(|f| inner.strip_prefix(f).is_some_and(|r| r.starts_with('.')));
+        let concerned = of_format || !outer.is_empty();
+        if !concerned || exact.contains(&key) || used.iter().any(|p| key.starts_with(p)) {
+            continue;
+        }
+        let prefixes = used.iter().map(|p| format!("'{p}...'")).collect::<Vec<_>>().join(", ");
+        return Err(Error::option(format!("option '{key}' belongs to no format of the table"))
+            .hint(format!("options of the table's formats begin with {prefixes}")));
+    }
+    Ok(())
+}
+
 fn check_own_options(own: &Options, prefix: &str, known: &[&str]) -> Result<()> {
     for (k, _) in own.iter() {
         if !known.contains(&k) {

@@ -18,7 +18,7 @@ use weir_core::{Error, Options, Result, Schema};
 use weir_spec::{SinkSpec, SourceSpec, TableSpec};
 
 use crate::api::{ConnectorFactory, Sink, Source};
-use crate::format::{RecordFormat, record_format};
+use crate::format::{RecordFormat, check_foreign_options, record_format};
 use crate::options;
 
 const OPTIONS: &[&str] = &[
@@ -100,7 +100,15 @@ pub struct KafkaFactory {
 impl KafkaFactory {
     fn check(&self, options: &Options) -> Result<()> {
         let known = if self.upsert { UPSERT_OPTIONS } else { OPTIONS };
-        options::check(options, self.identifier(), known, NOT_YET)
+        options::check(options, self.identifier(), known, NOT_YET)?;
+        let exact = [
+            "key.format",
+            "key.fields",
+            "key.fields-prefix",
+            "value.format",
+            "value.fields-include",
+        ];
+        check_foreign_options(options, &["format", "value.format", "key.format"], &exact)
     }
 }
 

@@ -201,6 +201,8 @@ fn mistakes_are_named() {
         ("scan.startup.specific-offsets", "0:1"),
     ]);
     assert!(e.message().contains("partition:0,offset:42"), "{e}");
+    let e = fail(&[("format", "json"), ("value.csv.null-literal", "x")]);
+    assert!(e.message().contains("'value.csv.null-literal'"), "{e}");
     let e = fail(&[("format", "json"), ("key.fields", "id")]);
     assert!(e.message().contains("'key.format'"), "{e}");
 }
