@@ -250,7 +250,7 @@ pub(crate) fn write_timestamp(
 /// Appends what Java's `Double.toString` gives.
 pub(crate) fn write_double(out: &mut Vec<u8>, v: f64) {
     let mut buffer = ryu::Buffer::new();
-    write_java_float(out, v.is_nan(), v.is_infinite(), v < 0.0, v.abs(), || {
+    write_java_float(out, v.is_nan(), v.is_infinite(), v.is_sign_negative(), v.abs(), || {
         buffer.format_finite(v.abs()).to_owned()
     });
 }
@@ -258,13 +258,14 @@ pub(crate) fn write_double(out: &mut Vec<u8>, v: f64) {
 /// Appends what Java's `Float.toString` gives.
 pub(crate) fn write_float(out: &mut Vec<u8>, v: f32) {
     let mut buffer = ryu::Buffer::new();
-    write_java_float(out, v.is_nan(), v.is_infinite(), v < 0.0, f64::from(v.abs()), || {
-        buffer.format_finite(v.abs()).to_owned()
-    });
-    if v == 0.0 && v.is_sign_negative() {
-        let at = out.len() - 3;
-        out.insert(at, b'-');
-    }
+    write_java_float(
+        out,
+        v.is_nan(),
+        v.is_infinite(),
+        v.is_sign_negative(),
+        f64::from(v.abs()),
+        || buffer.format_finite(v.abs()).to_owned(),
+    );
 }
 
 fn write_java_float(
@@ -546,6 +547,7 @@ mod tests {
             (0.00012, "1.2E-4"),
             (100.0, "100.0"),
             (-2.5, "-2.5"),
+            (-0.0, "-0.0"),
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-Infinity"),
             (1.7976931348623157e308, "1.7976931348623157E308"),
