@@ -177,6 +177,8 @@ fn function(
         return Err(Error::validation(format!("{name} needs an argument")));
     };
     Ok(match name {
+        "COUNT_IF" => numeric::sum(arg, ty, true)?,
+        "APPROX_COUNT_DISTINCT" => distinct::wrap(Box::new(numeric::Count::new(0)), types),
         "SUM" => numeric::sum(arg, ty, false)?,
         "$SUM0" | "SUM0" => numeric::sum(arg, ty, true)?,
         "AVG" => numeric::avg(arg, ty)?,

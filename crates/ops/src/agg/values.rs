@@ -16,6 +16,11 @@ enum What {
     First,
     Last,
     Single,
+    /// The first argument of the row whose second is largest (or smallest).
+    ArgExtreme {
+        max: bool,
+    },
+    Percentile,
     /// The value this many rows before the last one.
     Lag(usize),
     List,
@@ -51,12 +56,15 @@ pub fn build(
 ) -> Result<Box<dyn Accumulator>> {
     let literal = |i: usize| call.literals.get(i).and_then(Option::as_ref);
     let name = call.function.as_str();
-    let what = match name {
-        "FIRST_VALUE" => What::First,
-        "LAST_VALUE" => What::Last,
-        "SINGLE_VALUE" => What::Single,
-        "LAG" => {
-            match literal(1) {
+    let what =
+        match name {
+            "FIRST_VALUE" | "ANY_VALUE" => What::First,
+            "ARG_MAX" => What::ArgExtreme { max: true },
+            "ARG_MIN" => What::ArgExtreme { max: false },
+            "PERCENTILE" | "APPROX_PERCENTILE" => What::Percentile,
+            "LAST_VALUE" => What::Last,
+            "SINGLE_VALUE" => What::Single,
+            "LAG" => match literal(1) {
                 None if call.args.len() > 1 => {
                     return Err(Error::unsupported("LAG with an offset that is not a constant"));
                 }
@@ -64,25 +72,68 @@ pub fn build(
                 Some(n) => What::Lag(n.as_i64().and_then(|n| usize::try_from(n).ok()).ok_or_else(
                     || Error::validation("the offset of LAG must be a number that is not negative"),
                 )?),
-            }
-        }
-        "LISTAGG" | "STRING_AGG" => What::List,
-        "ARRAY_AGG" => What::Array,
-        "COLLECT" => What::Multiset,
-        n if n.starts_with("JSON_OBJECTAGG") => What::JsonObject { null: !n.contains("ABSENT") },
-        n if n.starts_with("JSON_ARRAYAGG") => What::JsonArray { null: n.contains("NULL_ON_NULL") },
-        other => return Err(Error::unsupported(format!("aggregate function {other}"))),
-    };
+            },
+            "LISTAGG" | "STRING_AGG" => What::List,
+            "ARRAY_AGG" => What::Array,
+            "COLLECT" => What::Multiset,
+            // The last argument is the ON NULL clause.
+            "JSON_OBJECTAGG" => What::JsonObject { null: !clause(literal(2)).contains("ABSENT") },
+            "JSON_ARRAYAGG" => What::JsonArray { null: clause(literal(1)).starts_with("NULL") },
+            other => return Err(Error::unsupported(format!("aggregate function {other}"))),
+        };
     let separator = match literal(1) {
         Some(Value::String(s)) => s.clone(),
         _ => ",".to_owned(),
     };
-    let nulls = matches!(what, What::Single | What::Array | What::Lag(_))
+    let nulls = matches!(what, What::Single | What::Array | What::Lag(_) | What::ArgExtreme { .. })
         || matches!(what, What::JsonObject { .. } | What::JsonArray { null: true });
-    let one = !retracts && matches!(what, What::First | What::Last);
+    let one = !retracts && matches!(what, What::First | What::Last | What::ArgExtreme { .. });
     let (types, ty) = (types.to_vec(), call.ty.clone());
     let default = literal(2).cloned().unwrap_or(Value::Null);
     Ok(Box::new(Values { what, ty, types, nulls, one, separator, default, slots: Vec::new() }))
+}
+
+/// Text of a clause argument.
+fn clause(literal: Option<&Value>) -> &str {
+    literal.and_then(Value::as_str).unwrap_or_default()
+}
+
+/// PERCENTILE over (value, fraction or fractions[, frequency]) rows, interpolated linearly.
+fn percentile(rows: &[Vec<Value>]) -> Value {
+    let number = |v: &Value| match v {
+        Value::Double(x) => *x,
+        Value::Float(x) => f64::from(*x),
+        other => other.as_i64().map_or(0.0, |x| x as f64),
+    };
+    let weight = |r: &[Value]| r.get(2).map_or(1, |f| f.as_i64().unwrap_or(0).max(0));
+    let mut sorted: Vec<(f64, i64)> = rows.iter().map(|r| (number(&r[0]), weight(r))).collect();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let total: i64 = sorted.iter().map(|r| r.1).sum();
+    let at = |mut index: i64| {
+        let found = sorted.iter().find(|r| {
+            index -= r.1;
+            index < 0
+        });
+        found.map_or(0.0, |r| r.0)
+    };
+    let of = |fraction: &Value| {
+        let position = number(fraction) * (total - 1) as f64;
+        let (low, part) = (position.floor(), position.fract());
+        let (a, b) = (at(low as i64), at((low as i64 + 1).min(total - 1)));
+        Value::Double(if part == 0.0 { a } else { a + (b - a) * part })
+    };
+    match rows.first().and_then(|r| r.get(1)) {
+        Some(_) if total == 0 => Value::Null,
+        Some(Value::Array(fractions)) => Value::Array(fractions.iter().map(of).collect()),
+        Some(fraction) => of(fraction),
+        None => Value::Null,
+    }
+}
+
+/// Whether `new` takes the place of `old` as the row with the extreme second value.
+fn more_extreme(new: &[Value], old: &[Value], max: bool) -> bool {
+    let order = new[1].total_cmp(&old[1]);
+    if max { order.is_gt() } else { order.is_lt() }
 }
 
 impl Values {
@@ -95,6 +146,11 @@ impl Values {
                 return Err(Error::data("SingleValueAggFunction received more than one element."));
             }
             What::Single => rows.first().map_or(Value::Null, |r| r[0].clone()),
+            What::Percentile => percentile(rows),
+            What::ArgExtreme { max } => rows
+                .iter()
+                .reduce(|best, r| if more_extreme(r, best, max) { r } else { best })
+                .map_or(Value::Null, |r| r[0].clone()),
             What::Lag(n) => {
                 let at = rows.len().checked_sub(n + 1);
                 at.map_or(self.default.clone(), |i| rows[i][0].clone())
@@ -199,6 +255,12 @@ impl Accumulator for Values {
                 return;
             }
             let row: Vec<Value> = args.iter().map(|a| Value::from_array(a.as_ref(), i)).collect();
+            if let What::ArgExtreme { max } = what {
+                let worse = |old: &Vec<Value>| one && !more_extreme(&row, old, max);
+                if row[1].is_null() || list.first().is_some_and(worse) {
+                    return;
+                }
+            }
             if op & MINUS == 0 {
                 if one {
                     list.clear();
@@ -232,6 +294,13 @@ impl Accumulator for Values {
                 (0..self.types.len()).map(|_| read_value(input)).collect::<Result<Vec<_>>>()?;
             let list = &mut self.slots[slot];
             if self.one && self.what == What::Last {
+                list.clear();
+            }
+            if let (What::ArgExtreme { max }, true, Some(old)) = (self.what, self.one, list.first())
+            {
+                if !more_extreme(&row, old, max) {
+                    continue;
+                }
                 list.clear();
             }
             if !(self.one && self.what == What::First && !list.is_empty()) {
