@@ -4,7 +4,7 @@ use weir_core::{DataType, Error, Result, Value};
 
 use crate::args::Kernel;
 use crate::expr::Expr;
-use crate::{arith, collection, compare, hash, json, logic, math, string, temporal};
+use crate::{arith, bitmap, collection, compare, hash, json, logic, math, string, temporal};
 
 /// A call under compilation: families look at literal arguments to prepare
 /// patterns, paths and formats once.
@@ -38,7 +38,7 @@ pub(crate) type Family = fn(&Site<'_>) -> Result<Option<Kernel>>;
 
 /// The kernel of a call.
 pub(crate) fn lookup(site: &Site<'_>) -> Result<Kernel> {
-    let families: [Family; 9] = [
+    let families: [Family; 10] = [
         compare::kernel,
         arith::kernel,
         logic::kernel,
@@ -48,6 +48,7 @@ pub(crate) fn lookup(site: &Site<'_>) -> Result<Kernel> {
         json::kernel,
         collection::kernel,
         hash::kernel,
+        bitmap::kernel,
     ];
     for family in families {
         if let Some(kernel) = family(site)? {

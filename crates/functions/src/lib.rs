@@ -11,6 +11,7 @@
 
 mod args;
 mod arith;
+mod bitmap;
 mod calendar;
 mod cast;
 mod collection;
