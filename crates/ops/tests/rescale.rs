@@ -1,0 +1,159 @@
+//! A whole job over exchanges, stopped in its middle and restored at another
+//! parallelism: the collapsed result must be the one of an undisturbed run.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, Int64Array};
+use weir_core::types::Field;
+use weir_core::{ChangeBatch, DataType, Result, Schema, Value};
+use weir_functions::EvalContext;
+use weir_ops::{OpContext, build};
+use weir_runtime::*;
+use weir_spec::*;
+
+type Collapsed = Arc<Mutex<HashMap<Vec<i64>, i64>>>;
+
+fn schema(columns: usize) -> Schema {
+    Schema::new((0..columns).map(|i| Field::new(format!("c{i}"), DataType::bigint())).collect())
+}
+
+/// Numbers `next..end` with key `number % 50`, dealt to the subtasks in turn.
+struct Numbers {
+    next: i64,
+    end: i64,
+    step: i64,
+}
+
+impl SourceTask for Numbers {
+    fn poll(&mut self) -> Result<SourcePoll> {
+        let values: Vec<i64> =
+            (0..100).map(|i| self.next + i * self.step).take_while(|&v| v < self.end).collect();
+        self.next += 100 * self.step;
+        if values.is_empty() {
+            return Ok(SourcePoll::End);
+        }
+        let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(values.iter().map(|v| v % 50)));
+        let rows = values.len();
+        let columns = vec![keys, Arc::new(Int64Array::from(values)) as ArrayRef];
+        Ok(SourcePoll::Batch(ChangeBatch::from_columns(schema(2).to_arrow(), columns, rows, None)?))
+    }
+}
+
+struct Collapse(Collapsed);
+
+impl Operator for Collapse {
+    fn push(&mut self, _: usize, b: ChangeBatch, _: &mut Out) -> Result<Step> {
+        let mut rows = self.0.lock().unwrap();
+        for i in 0..b.len() {
+            let number = |c: &ArrayRef| Value::from_array(c, i).as_i64().unwrap_or(i64::MIN);
+            let row: Vec<i64> = b.rows.columns().iter().map(number).collect();
+            let count = rows.entry(row.clone()).or_insert(0);
+            *count += if b.kind(i).is_plus() { 1 } else { -1 };
+            if *count == 0 {
+                rows.remove(&row);
+            }
+        }
+        Ok(Step::Done)
+    }
+}
+
+fn aggregate(keys: Vec<usize>, function: &str, arg: usize, columns: usize) -> NodeSpec {
+    let call = |function: &str, args: Vec<usize>| AggregateCall {
+        function: function.into(),
+        literals: vec![None; args.len()],
+        args,
+        distinct: false,
+        filter: None,
+        order_by: vec![],
+        ty: DataType::bigint(),
+        name: function.into(),
+    };
+    NodeSpec {
+        uid: format!("aggregate-{function}"),
+        name: function.into(),
+        op: OpSpec::GroupAggregate {
+            keys,
+            calls: vec![call("COUNT", vec![]), call(function, vec![arg])],
+            update_before: true,
+            input_retracts: true,
+            state_ttl: 0,
+        },
+        inputs: vec![],
+        schema: schema(columns),
+        changelog: ChangelogMode::ALL,
+    }
+}
+
+fn operator(spec: NodeSpec, input: usize, from: usize, exchange: Exchange) -> Node {
+    let (uid, name) = (spec.uid.clone(), spec.name.clone());
+    let factory: NodeFactory = Arc::new(move |task| {
+        let context = OpContext {
+            eval: EvalContext::default(),
+            task: *task,
+            inputs: vec![ChangelogMode::ALL],
+            state_ttl: 0,
+            time_zone: "UTC".into(),
+            exact_watermarks: false,
+        };
+        Ok(NodeBody::Operator(build(&spec, &[schema(input)], &context)?))
+    });
+    Node { uid, name, inputs: vec![Edge { node: from, exchange }], factory }
+}
+
+/// Runs the numbers `from..to`; returns the state at the end.
+fn run_part(
+    from: i64,
+    to: i64,
+    p: usize,
+    restore: RestoredState,
+    result: &Collapsed,
+) -> RestoredState {
+    let result = Arc::clone(result);
+    let source = Node {
+        uid: "source".into(),
+        name: "source".into(),
+        inputs: vec![],
+        factory: Arc::new(move |t| {
+            let (next, step) = (from + t.subtask as i64, t.parallelism as i64);
+            Ok(NodeBody::Source(Box::new(Numbers { next, end: to, step })))
+        }),
+    };
+    let sink = Node {
+        uid: "sink".into(),
+        name: "sink".into(),
+        inputs: vec![Edge { node: 2, exchange: Exchange::Single }],
+        factory: Arc::new(move |_| Ok(NodeBody::Operator(Box::new(Collapse(Arc::clone(&result)))))),
+    };
+    let nodes = vec![
+        source,
+        operator(aggregate(vec![0], "SUM", 1, 3), 2, 0, Exchange::Hash(vec![0])),
+        // How many keys have which count, and the largest sum among them.
+        operator(aggregate(vec![1], "MAX", 2, 3), 3, 1, Exchange::Hash(vec![1])),
+        sink,
+    ];
+    let uids: Vec<String> = nodes.iter().map(|n| n.uid.clone()).collect();
+    let config = RunConfig { parallelism: p, restore, ..RunConfig::default() };
+    let mut handle = run(JobGraph { nodes }, config).unwrap();
+    assert!(handle.wait_for(Duration::from_secs(60)), "the job hangs");
+    handle.wait().unwrap();
+    let mut state = RestoredState::new();
+    for report in handle.reports().try_iter().filter(|r| !uids[r.node].starts_with("source")) {
+        state.entry(uids[report.node].clone()).or_default().push(report.seal);
+    }
+    state
+}
+
+#[test]
+fn state_moves_between_parallelisms() {
+    let whole = Collapsed::default();
+    run_part(0, 10_020, 1, RestoredState::new(), &whole);
+    for (first, second) in [(1, 4), (4, 1), (3, 2)] {
+        let parts = Collapsed::default();
+        let state = run_part(0, 5_000, first, RestoredState::new(), &parts);
+        run_part(5_000, 10_020, second, state, &parts);
+        assert_eq!(*parts.lock().unwrap(), *whole.lock().unwrap());
+    }
+    assert_eq!(whole.lock().unwrap().len(), 2);
+}
