@@ -78,7 +78,7 @@ impl Zone {
     }
 
     /// The instant of local ticks.
-    pub(crate) fn to_instant(self, local: i64, per_second: i64) -> i64 {
+    pub fn to_instant(self, local: i64, per_second: i64) -> i64 {
         local - self.offset_at_local(local.div_euclid(per_second)) * per_second
     }
 }

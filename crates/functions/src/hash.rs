@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::Int32Type;
 use sha2::Digest;
-use weir_core::Result;
+use weir_core::{Error, Result};
 
 use crate::args::Kernel;
 use crate::kernels::Site;
@@ -21,7 +21,16 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         "SHA2" => {
             return Ok(Some(Arc::new(|a| {
                 let (s, bits) = (a.strs(0)?, a.nums::<Int32Type>(1)?);
-                a.text(|i, out| Ok(sha2_into(bits.get(i), s.get(i).as_bytes(), out)))
+                a.text(|i, out| {
+                    if sha2_into(bits.get(i), s.get(i).as_bytes(), out) {
+                        return Ok(true);
+                    }
+                    Err(Error::data(format!(
+                        "Unsupported algorithm: SHA2 with {} bits",
+                        bits.get(i)
+                    ))
+                    .hint("the length is 224, 256, 384 or 512"))
+                })
             })));
         }
         _ => return Ok(None),

@@ -40,7 +40,11 @@ pub(super) fn parse(
         TypeKind::Float => Arc::new(numbers::<Float32Type>(s, safe, |x| float_of(x).map(Some))?),
         TypeKind::Double => Arc::new(numbers::<Float64Type>(s, safe, |x| float_of(x).map(Some))?),
         TypeKind::Decimal(p, d) => {
-            decimal(numbers::<Decimal128Type>(s, safe, |x| decimal_of(x, p, d))?, p, d)?
+            let parse = |x: &str| match decimal_of(x, p, d)? {
+                Some(v) => Ok(Some(v)),
+                None => Err(bad_number(x, "Overflow.")),
+            };
+            decimal(numbers::<Decimal128Type>(s, safe, parse)?, p, d)?
         }
         TypeKind::Boolean => booleans(s, safe)?,
         TypeKind::Date => Arc::new(numbers::<Date32Type>(s, safe, |x| {
@@ -211,7 +215,7 @@ fn boolean_of(text: &str) -> Option<bool> {
 /// Days of `2024-02-29`, `2024-2-9`, `2024-02`, `2024`; a time part may follow.
 pub(crate) fn date_of(text: &str) -> Option<i64> {
     let t = text.trim();
-    let end = t.find([' ', 'T']).unwrap_or(t.len());
+    let end = t.find(' ').unwrap_or(t.len());
     let mut parts = t[..end].splitn(3, '-');
     let number = |p: Option<&str>| -> Option<i64> {
         match p {
@@ -249,13 +253,15 @@ pub(crate) fn time_of(text: &str) -> Option<i64> {
     (h < 24 && m < 60 && s < 60).then_some(((h * 60 + m) * 60 + s) * 1_000_000_000 + nanos)
 }
 
-/// (seconds since the epoch, nanoseconds) of `2024-01-01[( |T)10:00:00[.fff]]`.
+/// (seconds since the epoch, nanoseconds) of `2024-01-01[ 10:00:00[.fff]]`.
 pub(crate) fn timestamp_of(text: &str) -> Option<(i64, i64)> {
     let t = text.trim();
     let days = date_of(t)?;
-    let nanos = match t.find([' ', 'T']) {
+    let nanos = match t.find(' ') {
         None => 0,
-        Some(at) => time_of(t[at + 1..].trim_end_matches('Z').trim())?,
+        // The seconds must be there.
+        Some(at) if t[at..].matches(':').count() == 2 => time_of(t[at + 1..].trim())?,
+        Some(_) => return None,
     };
     Some((days * 86_400 + nanos / 1_000_000_000, nanos % 1_000_000_000))
 }

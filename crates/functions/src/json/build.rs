@@ -41,7 +41,7 @@ pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         "JSON_QUOTE" => Arc::new(|a| {
             let s = a.strs(0)?;
             a.text(|i, out| {
-                quote(s.get(i), out);
+                quote_ascii(s.get(i), out);
                 Ok(true)
             })
         }),
@@ -58,6 +58,24 @@ pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         }),
         _ => return Ok(None),
     }))
+}
+
+/// A quoted JSON string in ASCII, with `/` escaped, as JSON_QUOTE writes it.
+fn quote_ascii(s: &str, out: &mut String) {
+    use std::fmt::Write as _;
+    let mut quoted = String::new();
+    quote(s, &mut quoted);
+    for c in quoted.chars() {
+        match c {
+            '/' => out.push_str("\\/"),
+            c if c.is_ascii() => out.push(c),
+            c => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
 }
 
 /// Arguments that are JSON documents themselves are inserted, not quoted.
@@ -131,11 +149,11 @@ fn to_json(v: &Value, ty: &DataType) -> Json {
         (Value::Int(x), _) => Json::Number(x.to_string()),
         (Value::Float(x), _) => {
             write_float(&mut text, *x);
-            Json::Raw(text)
+            Json::Number(text)
         }
         (Value::Double(x), _) => {
             write_double(&mut text, *x);
-            Json::Raw(text)
+            Json::Number(text)
         }
         (Value::Decimal(x), TypeKind::Decimal(_, s)) => {
             write_decimal(&mut text, *x, *s);

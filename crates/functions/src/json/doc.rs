@@ -1,7 +1,5 @@
 //! A JSON document that keeps the text of its numbers.
 
-use crate::format::write_double;
-
 /// A JSON value; object members in the order of the text.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Json {
@@ -31,7 +29,7 @@ impl Json {
         !matches!(self, Json::Array(_) | Json::Object(_) | Json::Raw(_))
     }
 
-    /// Compact text; numbers with a point or exponent as a Java double.
+    /// Compact text; numbers as Java's BigDecimal prints them.
     pub fn write(&self, out: &mut String) {
         match self {
             Json::Null => out.push_str("null"),
@@ -66,10 +64,49 @@ impl Json {
 }
 
 fn write_number(n: &str, out: &mut String) {
-    if n.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
-        out.push_str(n);
+    if n.contains(['e', 'E', '.']) {
+        write_big_decimal(n, out);
     } else {
-        write_double(out, n.parse().unwrap_or(f64::NAN));
+        out.push_str(n);
+    }
+}
+
+/// Java's `BigDecimal.toString` of a number's text: the digits as written, with
+/// an exponent where there was one or where it is below -6.
+pub(crate) fn write_big_decimal(n: &str, out: &mut String) {
+    use std::fmt::Write as _;
+    let (mantissa, exponent) = n.split_once(['e', 'E']).unwrap_or((n, "0"));
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |m| ("-", m));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    let digits = if digits.is_empty() { "0" } else { digits };
+    let exponent: i64 = exponent.parse().unwrap_or(0);
+    let scale = fraction.len() as i64 - exponent;
+    let adjusted = digits.len() as i64 - 1 - scale;
+    out.push_str(sign);
+    if scale >= 0 && adjusted >= -6 {
+        let scale = scale as usize;
+        if scale == 0 {
+            out.push_str(digits);
+        } else if digits.len() > scale {
+            let _ = write!(
+                out,
+                "{}.{}",
+                &digits[..digits.len() - scale],
+                &digits[digits.len() - scale..]
+            );
+        } else {
+            let _ = write!(out, "0.{digits:0>scale$}");
+        }
+        return;
+    }
+    out.push_str(&digits[..1]);
+    if digits.len() > 1 {
+        let _ = write!(out, ".{}", &digits[1..]);
+    }
+    if adjusted != 0 {
+        let _ = write!(out, "E{adjusted:+}");
     }
 }
 

@@ -33,7 +33,8 @@ impl Path {
         let (strict, t) = match t.split_once(char::is_whitespace) {
             Some((mode, rest)) if mode.eq_ignore_ascii_case("strict") => (true, rest.trim()),
             Some((mode, rest)) if mode.eq_ignore_ascii_case("lax") => (false, rest.trim()),
-            _ => (false, t),
+            // Flink takes a path without a mode as strict.
+            _ => (true, t),
         };
         let mut rest = t.strip_prefix('$').ok_or_else(bad)?;
         let mut steps = Vec::new();

@@ -80,6 +80,7 @@ impl Lookup {
             return Ok(Found::Failed(format!("malformed JSON: {text}")));
         };
         Ok(match path.get(&doc) {
+            Some(Json::Null) if !path.strict => Found::Empty,
             Some(v) => Found::Value(v),
             None if path.strict => Found::Failed("no value at the strict JSON path".into()),
             None => Found::Empty,
@@ -110,7 +111,8 @@ fn json_value(site: &Site<'_>) -> Result<Kernel> {
                 continue;
             }
             values.push(match lookup.find(a, i)? {
-                Found::Value(Json::Null) | Found::Empty => {
+                Found::Value(Json::Null) => Value::Null,
+                Found::Empty => {
                     fallback(&on_empty, 4, i, "Empty result of JSON_VALUE function is not allowed")?
                 }
                 Found::Value(v) if v.is_scalar() => scalar(v, a.ret)?,
@@ -169,7 +171,8 @@ fn json_query(site: &Site<'_>) -> Result<Kernel> {
                 continue;
             }
             let found = match lookup.find(a, i)? {
-                Found::Empty | Found::Value(Json::Null) => {
+                Found::Value(Json::Null) => None,
+                Found::Empty => {
                     fallback(&on_empty, "Empty result of JSON_QUERY function is not allowed")?
                 }
                 Found::Value(v) => match (wrapper.as_str(), v.is_scalar()) {
@@ -219,7 +222,7 @@ fn json_exists(site: &Site<'_>) -> Result<Kernel> {
                 continue;
             }
             out.push(match (lookup.find(a, i)?, on_error.as_str()) {
-                (Found::Value(Json::Array(v)), _) if v.is_empty() => Some(true),
+                (Found::Value(Json::Null), _) => Some(false),
                 (Found::Value(_), _) => Some(true),
                 (Found::Empty, _) => Some(false),
                 (Found::Failed(why), "ERROR") => {

@@ -260,7 +260,6 @@ fn convert(conversion: u8, flags: &str, value: &Value, text: Option<&str>) -> Re
         Value::Int(x) => Ok(*x as f64),
         Value::Float(x) => Ok(f64::from(*x)),
         Value::Double(x) => Ok(*x),
-        Value::Decimal(_) => text.unwrap_or("").parse().map_err(|_| Error::data("no number")),
         _ => Err(Error::data("a format for numbers got another value")),
     };
     let mut body = match (conversion, value) {
@@ -275,6 +274,7 @@ fn convert(conversion: u8, flags: &str, value: &Value, text: Option<&str>) -> Re
             if flags.contains(',') { grouped(&t) } else { t }
         }
         (b'e', _) => format!("{:.*e}", precision.unwrap_or(6), number()?),
+        (b's' | b'S', Value::Boolean(b)) => b.to_string(),
         (b's' | b'S', _) => {
             let t: String =
                 text.unwrap_or("null").chars().take(precision.unwrap_or(usize::MAX)).collect();

@@ -55,9 +55,14 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
             let s = a.strs(0)?;
             a.binary(|i, out| {
                 let s = s.get(i);
-                let padded = if s.len() % 2 == 1 { format!("0{s}") } else { s.to_owned() };
+                // An odd digit in front is checked, but gives a zero byte as in Flink.
+                let odd = s.len() % 2 == 1;
+                let padded = if odd { format!("0{s}") } else { s.to_owned() };
                 match hex::decode(padded) {
-                    Ok(bytes) => {
+                    Ok(mut bytes) => {
+                        if odd {
+                            bytes[0] = 0;
+                        }
                         out.extend_from_slice(&bytes);
                         Ok(true)
                     }

@@ -25,6 +25,7 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         }
         "REGEXP" => {
             let cache = Cache::new(site, java_regex)?;
+            // An empty pattern matches nothing in Flink.
             Arc::new(move |a| matches(a, &cache))
         }
         "REGEXP_COUNT" => numbers(site, |r, s| r.find_iter(s).count() as i32)?,
@@ -136,7 +137,7 @@ fn matches(a: &Args<'_>, cache: &Cache) -> Result<ArrayRef> {
         if nulls.as_ref().is_some_and(|n| n.is_null(i)) {
             out.push(None);
         } else {
-            out.push(Some(session.get(i)?.is_match(s.get(i))));
+            out.push(Some(!p.get(i).is_empty() && session.get(i)?.is_match(s.get(i))));
         }
     }
     Ok(Arc::new(BooleanArray::from(out)))
@@ -192,43 +193,15 @@ fn extract_all(site: &Site<'_>) -> Result<Kernel> {
     }))
 }
 
-/// Replacement text in Java's spelling: `$1`, `${name}`, `\$`.
-fn java_replacement(text: &str) -> String {
-    let mut out = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some('$') => out.push_str("$$"),
-                Some(c) => out.push(c),
-                None => {}
-            },
-            '$' if chars.peek().is_some_and(char::is_ascii_digit) => {
-                out.push_str("${");
-                while let Some(d) = chars.peek().filter(|d| d.is_ascii_digit()) {
-                    out.push(*d);
-                    chars.next();
-                }
-                out.push('}');
-            }
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
+/// The replacement is taken literally, as Flink does.
 fn replace(site: &Site<'_>) -> Result<Kernel> {
     let cache = Cache::new(site, java_regex)?;
     Ok(Arc::new(move |a| {
         let (s, p, by) = (a.strs(0)?, a.strs(1)?, a.strs(2)?);
         let mut session = cache.session(p);
-        let fixed = by.constant().map(java_replacement);
         a.text(|i, out| {
             let Ok(regex) = session.get(i) else { return Ok(false) };
-            let replaced = match &fixed {
-                Some(by) => regex.replace_all(s.get(i), by.as_str()),
-                None => regex.replace_all(s.get(i), java_replacement(by.get(i)).as_str()),
-            };
+            let replaced = regex.replace_all(s.get(i), regex::NoExpand(by.get(i)));
             out.push_str(&replaced);
             Ok(true)
         })

@@ -86,10 +86,10 @@ fn substring(a: &Args<'_>) -> Result<ArrayRef> {
 
 /// Position of the `from`-th or a later occurrence, 0 if there is none.
 fn find_from(haystack: &str, needle: &str, from: i32) -> i32 {
-    if from <= 0 {
-        return 0;
+    if needle.is_empty() {
+        return 1;
     }
-    let skip = from as usize - 1;
+    let skip = from.max(1) as usize - 1;
     let Some((at, _)) = haystack.char_indices().chain([(haystack.len(), ' ')]).nth(skip) else {
         return 0;
     };
@@ -158,10 +158,6 @@ fn overlay(a: &Args<'_>) -> Result<ArrayRef> {
 }
 
 fn replace_into(s: &str, from: &str, to: &str, out: &mut String) {
-    if from.is_empty() {
-        out.push_str(s);
-        return;
-    }
     let mut last = 0;
     for (at, part) in s.match_indices(from) {
         out.push_str(&s[last..at]);

@@ -59,9 +59,9 @@ fn unknown(unit: &str) -> Error {
 /// A field of local microseconds.
 fn field(unit: &str) -> Result<fn(i64) -> i64> {
     Ok(match unit {
-        "NANOSECOND" => |t| t.rem_euclid(MINUTE) * 1000,
-        "MICROSECOND" => |t| t.rem_euclid(MINUTE),
-        "MILLISECOND" => |t| t.rem_euclid(MINUTE) / 1000,
+        "NANOSECOND" => |t| t.rem_euclid(SECOND) * 1000,
+        "MICROSECOND" => |t| t.rem_euclid(SECOND),
+        "MILLISECOND" => |t| t.rem_euclid(SECOND) / 1000,
         "SECOND" => |t| t.rem_euclid(MINUTE) / SECOND,
         "MINUTE" => |t| t.rem_euclid(HOUR) / MINUTE,
         "HOUR" => |t| t.rem_euclid(DAY) / HOUR,
@@ -92,7 +92,7 @@ fn interval_field(unit: &str, months: bool) -> Result<fn(i64) -> i64> {
         ("HOUR", false) => |t| t / 3_600_000 % 24,
         ("MINUTE", false) => |t| t / 60_000 % 60,
         ("SECOND", false) => |t| t / 1000 % 60,
-        ("MILLISECOND", false) => |t| t % 60_000,
+        ("MILLISECOND", false) => |t| t % 1000,
         ("EPOCH", false) => |t| t / 1000,
         _ => return Err(unknown(unit)),
     })
