@@ -30,12 +30,7 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         "BITMAP_TO_STRING" => Arc::new(|a| {
             let b = a.bytes(0)?;
             a.text(|i, out| {
-                out.push('{');
-                for (n, x) in read(b.get(i))?.iter().enumerate() {
-                    let comma = if n > 0 { "," } else { "" };
-                    let _ = write!(out, "{comma}{x}");
-                }
-                out.push('}');
+                write_text(b.get(i), out);
                 Ok(true)
             })
         }),
@@ -55,6 +50,16 @@ fn read(bytes: &[u8]) -> Result<RoaringBitmap> {
 
 fn write(bitmap: &RoaringBitmap, out: &mut Vec<u8>) -> Result<()> {
     Ok(bitmap.serialize_into(out)?)
+}
+
+/// The members in braces, as BITMAP_TO_STRING and results show them.
+pub(crate) fn write_text(bytes: &[u8], out: &mut String) {
+    out.push('{');
+    for (n, x) in read(bytes).unwrap_or_default().iter().enumerate() {
+        let comma = if n > 0 { "," } else { "" };
+        let _ = write!(out, "{comma}{x}");
+    }
+    out.push('}');
 }
 
 /// Bits from the elements of an array; NULL elements are skipped. A negative

@@ -81,7 +81,11 @@ pub(crate) fn writer<'a>(
             let a = array.as_string_opt::<i32>().ok_or_else(|| wrong(array, ty))?;
             Box::new(move |i, out| out.push_str(a.value(i)))
         }
-        TypeKind::Binary(_) | TypeKind::Varbinary(_) | TypeKind::Raw(..) | TypeKind::Bitmap => {
+        TypeKind::Bitmap => {
+            let a = array.as_binary_opt::<i32>().ok_or_else(|| wrong(array, ty))?;
+            Box::new(move |i, out| crate::bitmap::write_text(a.value(i), out))
+        }
+        TypeKind::Binary(_) | TypeKind::Varbinary(_) | TypeKind::Raw(..) => {
             let a = array.as_binary_opt::<i32>().ok_or_else(|| wrong(array, ty))?;
             match style {
                 Style::Cast => Box::new(move |i, out| {

@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, BooleanArray};
 use arrow::datatypes::Int32Type;
 use regex::Regex;
 use weir_core::value::values_to_array;
-use weir_core::{Error, Result, Value};
+use weir_core::{Error, ErrorKind, Result, Value};
 
 use super::basic::chars;
 use crate::args::{Args, Kernel, Strs};
@@ -85,8 +85,26 @@ pub(crate) fn java_regex(pattern: &str) -> Result<Regex> {
             _ => out.push(c),
         }
     }
-    Regex::new(&out)
-        .map_err(|e| Error::data(format!("invalid regular expression '{pattern}': {e}")))
+    Regex::new(&out).map_err(|e| {
+        let beyond = ["(?=", "(?!", "(?<=", "(?<!", "(?>", "*+", "++", "?+"];
+        let reference = pattern.as_bytes().windows(2).any(|w| w[0] == b'\\' && w[1].is_ascii_digit());
+        if reference || beyond.iter().any(|b| pattern.contains(b)) {
+            return Error::unsupported(format!(
+                "the regular expression '{pattern}': look-around, back-references and possessive quantifiers"
+            ));
+        }
+        Error::data(format!("invalid regular expression '{pattern}': {e}"))
+    })
+}
+
+/// Nothing for an invalid expression, which gives NULL or FALSE; an error for
+/// one that Java would run and this engine cannot.
+fn valid<T>(compiled: Result<T>) -> Result<Option<T>> {
+    match compiled {
+        Ok(r) => Ok(Some(r)),
+        Err(e) if e.kind() == ErrorKind::Unsupported => Err(e),
+        Err(_) => Ok(None),
+    }
 }
 
 /// The expressions of a call: one if the pattern is a literal, else the last one used.
@@ -98,7 +116,7 @@ struct Cache {
 impl Cache {
     fn new(site: &Site<'_>, compile: fn(&str) -> Result<Regex>) -> Result<Self> {
         // A broken literal pattern is reported when rows arrive, as NULL or error of the function.
-        let fixed = site.text(1).and_then(|p| compile(p).ok());
+        let fixed = site.text(1).map(|p| valid(compile(p))).transpose()?.flatten();
         Ok(Self { fixed, compile })
     }
     fn session<'a>(&'a self, patterns: Strs<'a>) -> Session<'a> {
@@ -137,7 +155,8 @@ fn matches(a: &Args<'_>, cache: &Cache) -> Result<ArrayRef> {
         if nulls.as_ref().is_some_and(|n| n.is_null(i)) {
             out.push(None);
         } else {
-            out.push(Some(!p.get(i).is_empty() && session.get(i)?.is_match(s.get(i))));
+            let hit = valid(session.get(i))?.is_some_and(|r| r.is_match(s.get(i)));
+            out.push(Some(hit && !p.get(i).is_empty()));
         }
     }
     Ok(Arc::new(BooleanArray::from(out)))
@@ -148,7 +167,7 @@ fn numbers(site: &Site<'_>, f: fn(&Regex, &str) -> i32) -> Result<Kernel> {
     Ok(Arc::new(move |a| {
         let (s, p) = (a.strs(0)?, a.strs(1)?);
         let mut session = cache.session(p);
-        Ok(Arc::new(a.number::<Int32Type>(|i| Ok(session.get(i).ok().map(|r| f(r, s.get(i)))))?))
+        Ok(Arc::new(a.number::<Int32Type>(|i| Ok(valid(session.get(i))?.map(|r| f(r, s.get(i)))))?))
     }))
 }
 
@@ -160,9 +179,9 @@ fn text(site: &Site<'_>, f: Extract) -> Result<Kernel> {
         let (s, p) = (a.strs(0)?, a.strs(1)?);
         let group = if a.len() > 2 { Some(a.nums::<Int32Type>(2)?) } else { None };
         let mut session = cache.session(p);
-        a.text(|i, out| match session.get(i) {
-            Ok(r) => Ok(f(r, s.get(i), group.map_or(0, |g| g.get(i)), out)),
-            Err(_) => Ok(false),
+        a.text(|i, out| match valid(session.get(i))? {
+            Some(r) => Ok(f(r, s.get(i), group.map_or(0, |g| g.get(i)), out)),
+            None => Ok(false),
         })
     }))
 }
@@ -177,8 +196,8 @@ fn extract_all(site: &Site<'_>) -> Result<Kernel> {
         let mut values = Vec::with_capacity(a.rows);
         for i in 0..a.rows {
             let group = group.map_or(1, |g| g.get(i));
-            let valid = !nulls.as_ref().is_some_and(|n| n.is_null(i));
-            let regex = if valid { session.get(i).ok() } else { None };
+            let present = !nulls.as_ref().is_some_and(|n| n.is_null(i));
+            let regex = if present { valid(session.get(i))? } else { None };
             let number = usize::try_from(group).ok();
             values.push(match (regex, number) {
                 (Some(r), Some(g)) if g < r.captures_len() => Value::Array(
@@ -200,7 +219,7 @@ fn replace(site: &Site<'_>) -> Result<Kernel> {
         let (s, p, by) = (a.strs(0)?, a.strs(1)?, a.strs(2)?);
         let mut session = cache.session(p);
         a.text(|i, out| {
-            let Ok(regex) = session.get(i) else { return Ok(false) };
+            let Some(regex) = valid(session.get(i))? else { return Ok(false) };
             let replaced = regex.replace_all(s.get(i), regex::NoExpand(by.get(i)));
             out.push_str(&replaced);
             Ok(true)

@@ -79,7 +79,8 @@ fn date_format(site: &Site<'_>) -> Kernel {
             let s = a.strs(0)?;
             let mut session = patterns.session(a)?;
             a.text(|i, out| {
-                let Some((seconds, nanos)) = timestamp_of(s.get(i)) else { return Ok(false) };
+                let full = Some(s.get(i)).filter(|t| t.contains(':'));
+                let Some((seconds, nanos)) = full.and_then(timestamp_of) else { return Ok(false) };
                 session.get(i)?.format(DateTime { seconds, nanos }, a.ctx.zone, out);
                 Ok(true)
             })

@@ -3,7 +3,7 @@
 use weir_core::{Error, Result};
 
 use crate::calendar::{
-    civil_from_days, day_of_year, days_from_civil, iso_day_of_week, iso_week, valid_date,
+    civil_from_days, day_of_week, day_of_year, days_from_civil, iso_day_of_week, valid_date,
 };
 use crate::context::Zone;
 use crate::format::digits;
@@ -44,7 +44,7 @@ const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] =
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-const LETTERS: &[u8] = b"yuMLdDHhKkmsSnAaEeQqwGXxZzVN";
+const LETTERS: &[u8] = b"yuYMLdDHhKkmsSnAaEeQqwGXxZzVN";
 
 impl Pattern {
     pub fn new(text: &str) -> Result<Self> {
@@ -130,7 +130,8 @@ impl Pattern {
                 }
                 b'e' => digits(out, iso_day_of_week(days) % 7 + 1, n),
                 b'Q' | b'q' => digits(out, (month + 2) / 3, n),
-                b'w' => digits(out, iso_week(days).1, n),
+                b'w' => digits(out, us_week(days).1, n),
+                b'Y' => digits(out, us_week(days).0, n),
                 b'G' => out.push_str(if year > 0 { "AD" } else { "BC" }),
                 b'V' | b'z' => zone_name(out, zone),
                 _ => zone_offset(out, letter, n, zone.offset_at_local(t.seconds)),
@@ -145,6 +146,11 @@ impl Pattern {
         let mut rest = text;
         for (i, item) in self.0.iter().enumerate() {
             match item {
+                // A fraction may be missing together with its point.
+                Item::Literal(t)
+                    if rest.is_empty()
+                        && t == "."
+                        && matches!(self.0.get(i + 1), Some(Item::Field(b'S', _))) => {}
                 Item::Literal(t) => rest = rest.strip_prefix(t.as_str())?,
                 Item::Field(letter, n) => {
                     let adjacent =
@@ -198,6 +204,17 @@ fn zone_offset(out: &mut String, letter: u8, n: usize, seconds: i64) {
         out.push(':');
     }
     digits(out, minutes % 60, 2);
+}
+
+/// Week-based year and week where weeks start on Sunday and the first one holds
+/// the first of January.
+fn us_week(days: i64) -> (i64, i64) {
+    let (y, _, _) = civil_from_days(days);
+    let start = |year: i64| {
+        let first = days_from_civil(year, 1, 1);
+        first - (day_of_week(first) - 1)
+    };
+    if days >= start(y + 1) { (y + 1, 1) } else { (y, (days - start(y)) / 7 + 1) }
 }
 
 /// Fields read so far.
@@ -255,20 +272,23 @@ impl Parts {
             }
             b'X' | b'x' | b'Z' | b'z' | b'V' => return self.read_offset(text),
             b'S' => {
-                let (value, rest) = number(text, n, n)?;
-                self.nanos = value * 10i64.checked_pow(9u32.checked_sub(n as u32)?)?;
-                return Some(rest);
+                // Any number of digits, as Flink reads fractions.
+                let len = text.bytes().take_while(u8::is_ascii_digit).count();
+                let kept = len.min(9);
+                let value: i64 = if kept == 0 { 0 } else { text[..kept].parse().ok()? };
+                self.nanos = value * 10i64.pow(9 - kept as u32);
+                return Some(&text[len..]);
             }
             _ => {}
         }
-        // Java: one letter takes any width, more letters at least that many digits
-        // (years up to 19, other fields exactly), fixed before another number.
+        // A field before another number has a fixed width; otherwise Flink takes
+        // fewer digits than letters too.
         let (min, max) = match (letter, n) {
             (b'y' | b'u', 2) => (2, 2),
             (b'y' | b'u', _) => (n, if adjacent { n } else { 19 }),
-            (b'D' | b'n' | b'A' | b'N', _) => (n, 19),
-            (_, 1) => (1, if adjacent { 1 } else { 2 }),
-            _ => (n, n),
+            (b'D' | b'n' | b'A' | b'N', _) => (1, 19),
+            _ if adjacent => (n, n),
+            _ => (1, n.max(2)),
         };
         let (value, rest) = number(text, min, max)?;
         match letter {

@@ -292,7 +292,7 @@ fn bitmap(call: &Call<'_>) -> Option<Result<ScalarSignature>> {
         }),
         "BITMAP_FROM_BYTES" => coerce(Arg::Y, call, 0).map(|t| call.sig(vec![t], bitmap)),
         "BITMAP_TO_BYTES" => one(DataType::bytes()),
-        "BITMAP_TO_ARRAY" => one(array_of(DataType::int().not_null())),
+        "BITMAP_TO_ARRAY" => one(array_of(DataType::int())),
         "BITMAP_TO_STRING" => one(DataType::string()),
         "BITMAP_CARDINALITY" => one(DataType::bigint()),
         "BITMAP_AND" | "BITMAP_OR" | "BITMAP_XOR" | "BITMAP_ANDNOT" => {

@@ -535,6 +535,7 @@ impl Mini {
             "BYTES" => DataType::bytes(),
             "CHAR" => TypeKind::Char(size(0, 1)).into(),
             "VARCHAR" => TypeKind::Varchar(size(0, 1)).into(),
+            "BINARY" => TypeKind::Binary(size(0, 1)).into(),
             "BOOLEAN" => DataType::boolean(),
             "TINYINT" => TypeKind::TinyInt.into(),
             "SMALLINT" => TypeKind::SmallInt.into(),
