@@ -167,6 +167,14 @@ fn build(expr: &Expr) -> Result<Node> {
     }
 }
 
+/// Like [`build`], with a bare NULL as NULL of the wanted type.
+fn build_as(expr: &Expr, ty: &DataType) -> Result<Node> {
+    if expr.ty().kind == TypeKind::Null {
+        return Ok(Node::Const(weir_core::value::null_column(ty, 1)));
+    }
+    build(expr)
+}
+
 fn build_node(expr: &Expr) -> Result<Node> {
     Ok(match expr {
         Expr::Column { index, .. } => Node::Column(*index),
@@ -180,9 +188,9 @@ fn build_node(expr: &Expr) -> Result<Node> {
         Expr::Case { branches, otherwise, ty } => Node::Case {
             branches: branches
                 .iter()
-                .map(|(c, r)| Ok((build(c)?, build(r)?)))
+                .map(|(c, r)| Ok((build(c)?, build_as(r, ty)?)))
                 .collect::<Result<_>>()?,
-            otherwise: Box::new(build(otherwise)?),
+            otherwise: Box::new(build_as(otherwise, ty)?),
             ty: ty.clone(),
         },
         Expr::Field { arg, index, .. } => Node::Field(Box::new(build(arg)?), *index),
@@ -191,7 +199,11 @@ fn build_node(expr: &Expr) -> Result<Node> {
 }
 
 fn build_call(name: &str, args: &[Expr], ty: &DataType) -> Result<Node> {
-    let mut nodes = args.iter().map(build).collect::<Result<Vec<_>>>()?;
+    let typed = matches!(name, "COALESCE" | "IFNULL" | "IF" | "NVL2");
+    let mut nodes = args
+        .iter()
+        .map(|a| if typed { build_as(a, ty) } else { build(a) })
+        .collect::<Result<Vec<_>>>()?;
     match (name, nodes.len()) {
         ("AND", _) => return Ok(Node::Logic(true, nodes)),
         ("OR", _) => return Ok(Node::Logic(false, nodes)),

@@ -218,7 +218,7 @@ fn unix_timestamp(site: &Site<'_>) -> Kernel {
             let mut session = patterns.session(a)?;
             Ok(Arc::new(a.number::<Int64Type>(|i| {
                 // Text with a date alone is taken as midnight.
-                let found = session.get(i)?.parse(s.get(i)).or_else(|| {
+                let found = session.get(i)?.parse_prefix(s.get(i)).map(|(t, _)| t).or_else(|| {
                     let date = (a.len() == 1).then(|| crate::cast::text::date_of(s.get(i)));
                     let days = date.flatten().filter(|_| !s.get(i).contains([' ', 'T']))?;
                     Some((DateTime { seconds: days * 86_400, nanos: 0 }, None))

@@ -142,6 +142,11 @@ impl Pattern {
     /// Reads a time; parts that the pattern lacks are those of 1970-01-01 00:00:00.
     /// None if the text does not fit. The second value is a parsed offset in seconds.
     pub fn parse(&self, text: &str) -> Option<(DateTime, Option<i64>)> {
+        self.parse_prefix(text).filter(|(_, rest)| rest.is_empty()).map(|(t, _)| t)
+    }
+
+    /// Like [`Pattern::parse`] for text that may go on; returns what is left.
+    pub fn parse_prefix<'a>(&self, text: &'a str) -> Option<((DateTime, Option<i64>), &'a str)> {
         let mut state = Parts::default();
         let mut rest = text;
         for (i, item) in self.0.iter().enumerate() {
@@ -159,7 +164,7 @@ impl Pattern {
                 }
             }
         }
-        if rest.is_empty() { state.finish() } else { None }
+        Some((state.finish()?, rest))
     }
 }
 

@@ -114,6 +114,12 @@ const SPECIAL: &[&str] = &[
     "GROUPING",
     "GROUPING_ID",
     "GROUP_ID",
+    "CEILING",
+    "CHARACTER_LENGTH",
+    "NVL",
+    "STDDEV",
+    "SUBSTR",
+    "VARIANCE",
 ];
 
 /// Upper-case name with the aliases resolved.
@@ -131,7 +137,6 @@ pub(crate) fn canonical(name: &str) -> String {
         "SIZE" => "CARDINALITY",
         "LCASE" => "LOWER",
         "UCASE" => "UPPER",
-        "CURRENT_ROW_TIMESTAMP" => "CURRENT_ROW_TIMESTAMP",
         "RLIKE" => "REGEXP",
         "TO_VARIANT" => "PARSE_JSON",
         _ => return upper,

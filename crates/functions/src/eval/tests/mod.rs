@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType as ArrowType, Field, Int32Type, Schema};
 use weir_core::{DataType, Value};
 
 use super::compile;
-use crate::context::EvalContext;
+use crate::context::{EvalContext, Zone};
 use crate::expr::Expr;
 use crate::format_value;
 
@@ -55,6 +55,32 @@ fn expressions_give_what_flink_gives() {
         }
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_session_zone_decides() {
+    let zone = Zone::parse("Asia/Shanghai").expect("a zone");
+    let ctx = EvalContext { zone, now_ms: 1_709_164_800_000, watermark: None, streaming: true };
+    for (text, expected) in [
+        ("FROM_UNIXTIME(0)", "1970-01-01 08:00:00"),
+        ("UNIX_TIMESTAMP('1970-01-01 08:00:00')", "0"),
+        ("TO_TIMESTAMP_LTZ(0, 3)", "1970-01-01 08:00:00.000"),
+        ("CAST(TO_TIMESTAMP_LTZ(0, 3) AS STRING)", "1970-01-01 08:00:00.000"),
+        ("CAST(TIMESTAMP '1970-01-01 08:00:00' AS TIMESTAMP_LTZ(3))", "1970-01-01 08:00:00.000"),
+        ("CURRENT_DATE()", "2024-02-29"),
+        ("FLOOR(TO_TIMESTAMP_LTZ(0, 3) TO DAY)", "1970-01-01 00:00:00.000"),
+        ("DATE_ADD('2024-02-28', 2)", "2024-03-01"),
+        ("DATEDIFF('2024-03-01', '2024-02-28')", "2"),
+        ("UNIX_TIMESTAMP(DATE '1970-01-02')", "57600"),
+        ("UNIX_TIMESTAMP('1970-01-02')", "57600"),
+        ("NVL(CAST(NULL AS INT), 3)", "3"),
+        ("IF(FALSE, 1, NULL)", "NULL"),
+    ] {
+        let expr = mini::parse(text).expect(text);
+        let out = compile(&expr).and_then(|c| c.eval(&batch(1), &ctx)).expect(text);
+        let shown = format_value(out.as_ref(), 0, expr.ty(), zone);
+        assert_eq!(shown.as_deref().unwrap_or("NULL"), expected, "{text}");
+    }
 }
 
 fn column() -> Expr {
