@@ -19,7 +19,7 @@ pub fn run(args: &[String]) -> Result<()> {
     let number = |i: usize, default: u64| args.get(i).map_or(Ok(default), |a| a.parse());
     let (cars, seconds) = (number(0, 12)?, number(1, 600)?);
     tools::native_build_tools()?;
-    tools::cargo(&["build", "--package", "weir"], &[])?;
+    tools::build()?;
     let home = tools::cache().join("demo");
     if home.exists() {
         fs::remove_dir_all(&home)?;

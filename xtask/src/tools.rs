@@ -28,6 +28,12 @@ pub fn weir() -> PathBuf {
     target_dir().join("debug").join("weir")
 }
 
+/// The debug build of the whole workspace: every verb builds the same set, so
+/// that features and with them the compiled dependencies never differ.
+pub fn build() -> Result<()> {
+    cargo(&["build", "--workspace"], &[])
+}
+
 /// Runs cargo in the checkout with the shared build folder.
 pub fn cargo(args: &[&str], more: &[String]) -> Result<()> {
     let args: Vec<&str> = args.iter().copied().chain(more.iter().map(String::as_str)).collect();

@@ -17,7 +17,7 @@ use weir_core::keys::{EncodedKeys, hash_key};
 use weir_core::value::timestamp_array;
 use weir_core::{ChangeBatch, DataType, Result, Schema};
 use weir_runtime::{Barrier, Mark, Operator, Out, Seal, Step, TaskContext, now_ms};
-use weir_spec::{AggregateCall, WindowSpec};
+use weir_spec::{AggregateCall, WindowKind, WindowSpec};
 use weir_state::bytes::{put_bytes, put_i64};
 use weir_state::{KeyIndex, KeyedTable, Reader, RowCodec, SlotStore, TableSpec};
 
@@ -119,7 +119,10 @@ impl WindowAggregate {
         let store = Groups { counts: Vec::new(), keys: Vec::new(), aggs };
         let table = TableSpec { prefix: PREFIX, ..table_spec("slices", 0, max_parallelism) };
         Ok(Self {
-            aligned: Aligned::new(&spec.kind)?,
+            aligned: match attached {
+                Some(_) => None,
+                None => Aligned::new(&spec.kind)?,
+            },
             zone: Zone::of(&spec.time_type, zone)?,
             spec: spec.clone(),
             attached,
@@ -266,8 +269,13 @@ impl WindowAggregate {
         let mut aggs = AggSet::new(&self.recipe.calls, &self.recipe.types, self.recipe.retracts)?;
         let (mut index, mut counts, mut keys) = (KeyIndex::default(), Vec::new(), Vec::new());
         let mut bytes = Vec::new();
-        let ids: Vec<SliceId> =
+        let mut ids: Vec<SliceId> =
             self.slices.range((start + 1, i64::MIN)..=(end, i64::MAX)).map(|s| *s.0).collect();
+        if matches!(self.spec.kind, WindowKind::Hop { .. }) {
+            // Flink merges older slices into the newest one: aggregates that keep an
+            // order (LISTAGG, ARRAY_AGG) show it.
+            ids.reverse();
+        }
         let store = &self.table.store;
         for id in &ids {
             for &from in &self.slices[id] {

@@ -88,20 +88,12 @@ fn row_fields(fields: &[ast::RowField]) -> Result<Vec<Field>> {
         .collect()
 }
 
-/// The interval type of a qualifier.
+/// The interval type of a qualifier: Flink knows one per family, in its finest field.
 pub fn interval_kind(q: &ast::IntervalQualifier) -> TypeKind {
-    let field = |u: ast::TimeUnit| match u {
-        ast::TimeUnit::Year => IntervalField::Year,
-        ast::TimeUnit::Quarter | ast::TimeUnit::Month => IntervalField::Month,
-        ast::TimeUnit::Week | ast::TimeUnit::Day => IntervalField::Day,
-        ast::TimeUnit::Hour => IntervalField::Hour,
-        ast::TimeUnit::Minute => IntervalField::Minute,
-        _ => IntervalField::Second,
-    };
-    let from = field(q.from);
-    let to = q.to.map_or(from, field);
-    match from {
-        IntervalField::Year | IntervalField::Month => TypeKind::IntervalYearMonth(from, to),
-        _ => TypeKind::IntervalDayTime(from, to),
+    match q.from {
+        ast::TimeUnit::Year | ast::TimeUnit::Quarter | ast::TimeUnit::Month => {
+            TypeKind::IntervalYearMonth(IntervalField::Month, IntervalField::Month)
+        }
+        _ => TypeKind::IntervalDayTime(IntervalField::Second, IntervalField::Second),
     }
 }
