@@ -33,16 +33,20 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         }),
         "UPPER" => map_text(|s, out| {
             if s.is_ascii() {
-                out.extend(s.bytes().map(|b| b.to_ascii_uppercase() as char))
+                let start = out.len();
+                out.push_str(s);
+                out[start..].make_ascii_uppercase();
             } else {
-                out.push_str(&s.to_uppercase())
+                out.push_str(&s.to_uppercase());
             }
         }),
         "LOWER" => map_text(|s, out| {
             if s.is_ascii() {
-                out.extend(s.bytes().map(|b| b.to_ascii_lowercase() as char))
+                let start = out.len();
+                out.push_str(s);
+                out[start..].make_ascii_lowercase();
             } else {
-                out.push_str(&s.to_lowercase())
+                out.push_str(&s.to_lowercase());
             }
         }),
         "INITCAP" => map_text(initcap),
