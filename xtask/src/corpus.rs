@@ -274,9 +274,8 @@ fn compare(
         bail!("expected {} result blocks, got {}", expected.len(), got.len());
     }
     for (i, (e, g)) in expected.iter().zip(got).enumerate() {
-        let tolerances: Vec<f64> = types.get(i).map_or_else(Vec::new, |t| {
-            t.iter().map(|t| tolerance(t)).collect()
-        });
+        let tolerances: Vec<f64> =
+            types.get(i).map_or_else(Vec::new, |t| t.iter().map(|t| tolerance(t)).collect());
         compare_block(e, g, &tolerances, ordered).with_context(|| format!("block {}", i + 1))?;
     }
     Ok(())
@@ -325,7 +324,11 @@ fn compare_block(e: &[Row], g: &[Row], tolerances: &[f64], ordered: bool) -> Res
     if !missing.is_empty() || !surplus.is_empty() {
         missing.truncate(3);
         surplus.truncate(3);
-        bail!("{} rows expected, {} got; missing {missing:?}; surplus {surplus:?}", e.len(), g.len());
+        bail!(
+            "{} rows expected, {} got; missing {missing:?}; surplus {surplus:?}",
+            e.len(),
+            g.len()
+        );
     }
     Ok(())
 }

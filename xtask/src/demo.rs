@@ -34,7 +34,10 @@ pub fn run(args: &[String]) -> Result<()> {
     }
     println!("\nThe tables are in {}; look around with:", warehouse.display());
     println!("  {} sql", tools::weir().display());
-    println!("  CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = '{}');", warehouse.display());
+    println!(
+        "  CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = '{}');",
+        warehouse.display()
+    );
     Ok(())
 }
 
@@ -53,7 +56,8 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % below
     }
 }

@@ -28,15 +28,6 @@ pub fn pipeline_test(python: &Path) -> Result<()> {
     }
     fs::create_dir_all(&home)?;
     let broker = Broker::start(&jars, &home)?;
-    broker.tool("org.apache.kafka.tools.TopicCommand", &[
-        "--bootstrap-server",
-        &broker.address,
-        "--create",
-        "--topic",
-        "heartbeat",
-        "--partitions",
-        "4",
-    ])?;
     let script = write_scripts(&home, &broker.address)?;
     for s in script {
         tools::run(Command::new(tools::weir()).arg("run").arg(s).args(["-p", "2"]))?;
@@ -133,7 +124,6 @@ fn jars() -> Result<PathBuf> {
 
 struct Broker {
     process: Child,
-    jars: PathBuf,
     address: String,
 }
 
@@ -142,7 +132,7 @@ impl Broker {
         let (port, controller) = (free_port()?, free_port()?);
         let logs = home.join("broker");
         let config = format!(
-            "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:{controller}\nlisteners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\nadvertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.listener.names=CONTROLLER\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\nlog.dirs={}\noffsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n",
+            "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:{controller}\nlisteners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\nadvertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.listener.names=CONTROLLER\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\nlog.dirs={}\nnum.partitions=4\noffsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n",
             logs.display()
         );
         let file = home.join("server.properties");
@@ -154,7 +144,7 @@ impl Broker {
         let mut server = java(jars);
         server.arg("kafka.Kafka").arg(&file).stdout(log.try_clone()?).stderr(log);
         let process = server.spawn().context("cannot start the broker")?;
-        let broker = Self { process, jars: jars.to_path_buf(), address: format!("127.0.0.1:{port}") };
+        let broker = Self { process, address: format!("127.0.0.1:{port}") };
         let start = Instant::now();
         while TcpStream::connect(&broker.address).is_err() {
             if start.elapsed() > Duration::from_secs(60) {
@@ -163,10 +153,6 @@ impl Broker {
             std::thread::sleep(Duration::from_millis(200));
         }
         Ok(broker)
-    }
-
-    fn tool(&self, class: &str, args: &[&str]) -> Result<()> {
-        tools::run(java(&self.jars).arg(class).args(args).stdout(Stdio::null()))
     }
 }
 

@@ -150,10 +150,9 @@ impl ChangeBatch {
             .iter()
             .map(|c| compute::take(c, indices, None))
             .collect::<Result<Vec<_>, _>>()?;
-        let kinds = self
-            .kinds
-            .as_ref()
-            .map(|k| Buffer::from_vec(indices.values().iter().map(|&i| k[i as usize]).collect::<Vec<u8>>()));
+        let kinds = self.kinds.as_ref().map(|k| {
+            Buffer::from_vec(indices.values().iter().map(|&i| k[i as usize]).collect::<Vec<u8>>())
+        });
         Self::from_columns(self.rows.schema(), columns, indices.len(), kinds)
     }
 

@@ -234,10 +234,7 @@ impl DataType {
     }
     /// An INTERVAL type.
     pub fn is_interval(&self) -> bool {
-        matches!(
-            self.kind,
-            TypeKind::IntervalYearMonth(..) | TypeKind::IntervalDayTime(..)
-        )
+        matches!(self.kind, TypeKind::IntervalYearMonth(..) | TypeKind::IntervalDayTime(..))
     }
     /// The time attribute of a timestamp column.
     pub fn time_attribute(&self) -> TimeAttribute {
@@ -332,10 +329,7 @@ fn map_arrow(key: &DataType, value: &DataType) -> ArrowType {
 /// Arrow fields for Flink fields. All are nullable for Arrow: NOT NULL is
 /// enforced at sinks, as Flink does, and inner batches may carry NULLs of outer joins.
 pub fn arrow_fields(fields: &[Field]) -> Fields {
-    fields
-        .iter()
-        .map(|f| ArrowField::new(&f.name, f.ty.to_arrow(), true))
-        .collect()
+    fields.iter().map(|f| ArrowField::new(&f.name, f.ty.to_arrow(), true)).collect()
 }
 
 impl fmt::Display for DataType {

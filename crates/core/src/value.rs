@@ -120,12 +120,7 @@ impl Value {
                 Value::Map(keys.into_iter().zip(values).collect())
             }
             ArrowType::Struct(_) => Value::Row(
-                array
-                    .as_struct()
-                    .columns()
-                    .iter()
-                    .map(|c| Value::from_array(c, row))
-                    .collect(),
+                array.as_struct().columns().iter().map(|c| Value::from_array(c, row)).collect(),
             ),
             _ => Value::Null,
         }
@@ -152,10 +147,9 @@ impl Value {
             (Bytes(a), Bytes(b)) => a.cmp(b),
             (Date(a), Date(b)) | (Time(a), Time(b)) | (Months(a), Months(b)) => a.cmp(b),
             (Array(a), Array(b)) | (Row(a), Row(b)) => cmp_lists(a.iter(), b.iter()),
-            (Map(a), Map(b)) => cmp_lists(
-                a.iter().flat_map(|(k, v)| [k, v]),
-                b.iter().flat_map(|(k, v)| [k, v]),
-            ),
+            (Map(a), Map(b)) => {
+                cmp_lists(a.iter().flat_map(|(k, v)| [k, v]), b.iter().flat_map(|(k, v)| [k, v]))
+            }
             _ => Ordering::Equal,
         }
     }
@@ -231,16 +225,12 @@ pub fn values_to_array(values: &[Value], ty: &DataType) -> Result<ArrayRef> {
         }
         TypeKind::Date => Arc::new(collect!(Date32Array, Value::Date(x) => *x)),
         TypeKind::Time(_) => Arc::new(collect!(Time32MillisecondArray, Value::Time(x) => *x)),
-        TypeKind::Timestamp(p, _) => timestamp_array(
-            collect!(Int64Array, Value::Timestamp(x) => *x),
-            *p,
-            false,
-        ),
-        TypeKind::TimestampLtz(p, _) => timestamp_array(
-            collect!(Int64Array, Value::Timestamp(x) => *x),
-            *p,
-            true,
-        ),
+        TypeKind::Timestamp(p, _) => {
+            timestamp_array(collect!(Int64Array, Value::Timestamp(x) => *x), *p, false)
+        }
+        TypeKind::TimestampLtz(p, _) => {
+            timestamp_array(collect!(Int64Array, Value::Timestamp(x) => *x), *p, true)
+        }
         TypeKind::IntervalYearMonth(..) => {
             Arc::new(collect!(IntervalYearMonthArray, Value::Months(x) => *x))
         }
@@ -354,10 +344,7 @@ fn struct_array(
         return Err(Error::internal("ROW without struct type"));
     };
     if columns.is_empty() {
-        return Ok(Arc::new(StructArray::new_empty_fields(
-            values.len(),
-            nulls_of(values),
-        )));
+        return Ok(Arc::new(StructArray::new_empty_fields(values.len(), nulls_of(values))));
     }
     Ok(Arc::new(StructArray::try_new(arrow_fields, columns, nulls_of(values))?))
 }
@@ -371,4 +358,3 @@ fn nulls_of(values: &[Value]) -> Option<NullBuffer> {
 pub fn null_column(ty: &DataType, rows: usize) -> ArrayRef {
     new_null_array(&ty.to_arrow(), rows)
 }
-

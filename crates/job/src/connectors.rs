@@ -47,6 +47,39 @@ impl Connectors for ConnectorSet {
     }
 }
 
+/// Connectors for checking a script: options are checked, lake tables are not opened.
+pub(crate) struct CheckConnectors;
+
+fn is_lake(options: &weir_core::Options) -> bool {
+    options.get("connector").is_none_or(|c| c == "paimon")
+}
+
+impl Connectors for CheckConnectors {
+    fn source_mode(&self, spec: &SourceSpec, schema: &Schema) -> Result<ChangelogMode> {
+        if is_lake(&spec.table.options) {
+            return Ok(match spec.table.primary_key.is_empty() {
+                true => ChangelogMode::INSERT_ONLY,
+                false => ChangelogMode::ALL,
+            });
+        }
+        ConnectorSet::default().source_mode(spec, schema)
+    }
+
+    fn sink_mode(&self, spec: &SinkSpec, schema: &Schema) -> Result<ChangelogMode> {
+        if is_lake(&spec.table.options) {
+            return Ok(match spec.table.primary_key.is_empty() {
+                true => ChangelogMode::INSERT_ONLY,
+                false => ChangelogMode::UPSERT,
+            });
+        }
+        ConnectorSet::default().sink_mode(spec, schema)
+    }
+
+    fn sink_partitions(&self, _spec: &SinkSpec, _schema: &Schema) -> Result<bool> {
+        Ok(false)
+    }
+}
+
 /// Makes the lake catalogs available to CREATE CATALOG.
 pub(crate) fn register_catalogs(session: &mut Session) {
     session.register_catalog_type("paimon", |_, options| {

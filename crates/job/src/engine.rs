@@ -11,7 +11,7 @@ use weir_spec::Plan;
 use weir_sql::{Effect, Insert, Rel, ResultTable, Session};
 
 use crate::adapters::NotNull;
-use crate::connectors::{ConnectorSet, register_catalogs};
+use crate::connectors::{CheckConnectors, ConnectorSet, register_catalogs};
 use crate::graph::{self, JobSettings};
 use crate::running::{Query, RunningJob};
 
@@ -70,17 +70,27 @@ impl Engine {
         }
     }
 
-    /// Plans a statement without running it, to find what is wrong with it.
-    pub fn check(&mut self, statement: &ast::Statement, source: &str) -> Result<()> {
-        match weir_sql::execute(&mut self.session, statement, source)? {
-            Effect::Query(rel) => self.plan_query(*rel).map(drop),
-            Effect::Inserts(inserts) => self.plan_inserts(inserts).map(drop),
-            Effect::Explain { what, .. } => match *what {
-                Effect::Query(rel) => self.plan_query(*rel).map(drop),
-                Effect::Inserts(inserts) => self.plan_inserts(inserts).map(drop),
-                _ => Ok(()),
-            },
-            _ => Ok(()),
+    /// Plans a statement without running it or opening lake tables, to find what
+    /// is wrong with it; returns warnings.
+    pub fn check(&mut self, statement: &ast::Statement, source: &str) -> Result<Vec<String>> {
+        let effect = match weir_sql::execute(&mut self.session, statement, source)? {
+            Effect::Explain { what, .. } => *what,
+            effect => effect,
+        };
+        let mut planner = Planner::new(self.settings()?, &CheckConnectors);
+        match effect {
+            Effect::Query(rel) => planner.add_query(*rel).map(|_| vec![]),
+            Effect::Inserts(inserts) => {
+                let mut warnings = Vec::new();
+                for i in inserts {
+                    warnings.extend(i.warnings);
+                    let request =
+                        SinkRequest { rel: i.rel, sink: i.sink, on_conflict: i.on_conflict };
+                    planner.add_sink(request)?;
+                }
+                Ok(warnings)
+            }
+            _ => Ok(vec![]),
         }
     }
 
@@ -107,7 +117,11 @@ impl Engine {
         let roots = inserts
             .into_iter()
             .map(|i| {
-                planner.add_sink(SinkRequest { rel: i.rel, sink: i.sink, on_conflict: i.on_conflict })
+                planner.add_sink(SinkRequest {
+                    rel: i.rel,
+                    sink: i.sink,
+                    on_conflict: i.on_conflict,
+                })
             })
             .collect::<Result<_>>()?;
         Ok((planner.finish(), roots))
@@ -117,7 +131,13 @@ impl Engine {
         let schema = rel.schema.clone();
         let (plan, _) = self.plan_query(rel)?;
         let (sender, rows) = crossbeam_channel::bounded(COLLECT_BATCHES);
-        let built = graph::build(&plan, &self.connectors, &self.job_settings()?, NotNull::Error, Some(&sender))?;
+        let built = graph::build(
+            &plan,
+            &self.connectors,
+            &self.job_settings()?,
+            NotNull::Error,
+            Some(&sender),
+        )?;
         drop(sender);
         let job = self.start(built)?;
         Ok(Outcome::Query(Box::new(Query { schema, rows, job })))
@@ -198,7 +218,11 @@ fn parallelism(options: &Options) -> Result<usize> {
             None | Some(-1) => {}
             Some(n @ 1..=1024) => return Ok(n as usize),
             Some(n) => {
-                return Err(weir_core::config::bad_value(key, &n.to_string(), "a number from 1 to 1024"));
+                return Err(weir_core::config::bad_value(
+                    key,
+                    &n.to_string(),
+                    "a number from 1 to 1024",
+                ));
             }
         }
     }

@@ -10,8 +10,8 @@ use weir_ops::OpContext;
 use weir_runtime::{Edge, Exchange, JobGraph, Node, NodeBody, NodeFactory, TaskContext};
 use weir_spec::{Distribution, JoinKind, NodeSpec, OpSpec, Plan, SinkSpec};
 
-use crate::collapse::Collapse;
 use crate::adapters::{CollectAdapter, NotNull, PartitionerAdapter, SinkAdapter, SourceAdapter};
+use crate::collapse::Collapse;
 use crate::connectors::ConnectorSet;
 
 /// A graph ready to run, and who commits its sinks.
@@ -73,12 +73,9 @@ pub fn build(
                 sink_factory(spec, Arc::from(sink), not_null)
             }
             OpSpec::Collect => {
-                let sender = collect
-                    .cloned()
-                    .ok_or_else(|| Error::internal("a query without a client"))?;
-                Arc::new(move |_| {
-                    Ok(NodeBody::Operator(Box::new(CollectAdapter(sender.clone()))))
-                })
+                let sender =
+                    collect.cloned().ok_or_else(|| Error::internal("a query without a client"))?;
+                Arc::new(move |_| Ok(NodeBody::Operator(Box::new(CollectAdapter(sender.clone())))))
             }
             _ => operator_factory(node, plan, settings),
         };
@@ -90,12 +87,7 @@ pub fn build(
                 exchange: exchange(&input.distribution, partitioner.as_ref()),
             })
             .collect();
-        graph.nodes.push(Node {
-            uid: node.uid.clone(),
-            name: node.name.clone(),
-            inputs,
-            factory,
-        });
+        graph.nodes.push(Node { uid: node.uid.clone(), name: node.name.clone(), inputs, factory });
     }
     Ok(Built { graph, committers, bounded })
 }
@@ -144,9 +136,7 @@ fn reads_watermark(node: &NodeSpec) -> bool {
             || e.children().into_iter().any(calls)
     }
     match &node.op {
-        OpSpec::Calc { filter, projection } => {
-            filter.iter().chain(projection).any(calls)
-        }
+        OpSpec::Calc { filter, projection } => filter.iter().chain(projection).any(calls),
         _ => false,
     }
 }

@@ -50,7 +50,8 @@ fn details(node: &NodeSpec) -> String {
     match &node.op {
         OpSpec::Calc { filter, projection } => {
             let list: Vec<String> = projection.iter().map(show).collect();
-            let filter = filter.as_ref().map_or(String::new(), |f| format!("where=[{}], ", show(f)));
+            let filter =
+                filter.as_ref().map_or(String::new(), |f| format!("where=[{}], ", show(f)));
             format!("select=[{}], {filter}", list.join(", "))
         }
         OpSpec::WatermarkAssigner { rowtime, watermark, .. } => {
@@ -68,8 +69,12 @@ fn details(node: &NodeSpec) -> String {
         | OpSpec::IntervalJoin { join: j, .. }
         | OpSpec::WindowJoin { join: j, .. }
         | OpSpec::TemporalJoin { join: j, .. } => {
-            let rest = j.condition.as_ref().map_or(String::new(), |c| format!("where=[{}], ", show(c)));
-            format!("joinType=[{:?}], leftKeys={:?}, rightKeys={:?}, {rest}", j.kind, j.left_keys, j.right_keys)
+            let rest =
+                j.condition.as_ref().map_or(String::new(), |c| format!("where=[{}], ", show(c)));
+            format!(
+                "joinType=[{:?}], leftKeys={:?}, rightKeys={:?}, {rest}",
+                j.kind, j.left_keys, j.right_keys
+            )
         }
         OpSpec::Rank(r) | OpSpec::WindowRank { rank: r, .. } => format!(
             "rankType=[{}], rankRange=[{}..{}], partitionBy={:?}, ",

@@ -184,15 +184,9 @@ impl Rel {
     /// A projection of this node; `names` are the output columns.
     #[must_use]
     pub fn project(self, exprs: Vec<Expr>, names: Vec<String>) -> Rel {
-        let fields = names
-            .into_iter()
-            .zip(&exprs)
-            .map(|(n, e)| Field::new(n, e.ty().clone()))
-            .collect();
-        Rel::new(
-            RelOp::Project { input: Box::new(self), exprs },
-            Schema::new(fields),
-        )
+        let fields =
+            names.into_iter().zip(&exprs).map(|(n, e)| Field::new(n, e.ty().clone())).collect();
+        Rel::new(RelOp::Project { input: Box::new(self), exprs }, Schema::new(fields))
     }
 
     /// The rows of this node for which `predicate` is true.
@@ -204,21 +198,14 @@ impl Rel {
 
     /// References to all columns of this node.
     pub fn columns(&self) -> Vec<Expr> {
-        self.schema
-            .fields
-            .iter()
-            .enumerate()
-            .map(|(i, f)| Expr::column(i, f.ty.clone()))
-            .collect()
+        self.schema.fields.iter().enumerate().map(|(i, f)| Expr::column(i, f.ty.clone())).collect()
     }
 
     /// A projection to the given columns.
     #[must_use]
     pub fn select(self, columns: &[usize]) -> Rel {
-        let exprs = columns
-            .iter()
-            .map(|&i| Expr::column(i, self.schema.fields[i].ty.clone()))
-            .collect();
+        let exprs =
+            columns.iter().map(|&i| Expr::column(i, self.schema.fields[i].ty.clone())).collect();
         let names = columns.iter().map(|&i| self.schema.fields[i].name.clone()).collect();
         self.project(exprs, names)
     }

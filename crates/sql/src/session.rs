@@ -222,9 +222,7 @@ impl Session {
     /// Adds a temporary table or view.
     pub fn create_temporary(&mut self, path: TablePath, table: CatalogTable) -> Result<()> {
         if self.temporary.contains_key(&path) {
-            return Err(Error::validation(format!(
-                "Temporary table '{path}' already exists"
-            )));
+            return Err(Error::validation(format!("Temporary table '{path}' already exists")));
         }
         self.temporary.insert(path, table);
         Ok(())

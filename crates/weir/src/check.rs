@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use weir_core::error::Position;
 use weir_job::Engine;
 use weir_parser::{parse_script, print_statement};
 
@@ -24,9 +25,15 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     }
     let mut engine = Engine::for_check();
     for s in &script.statements {
-        if let Err(e) = engine.check(&s.stmt, &text) {
-            let at = e.position().map_or(s.span.start, |p| p.start);
-            findings.push((at, report::render(&e.to_string(), e.position(), &text, &name)));
+        let whole = Position { start: s.span.start, end: s.span.end };
+        match engine.check(&s.stmt, &text) {
+            Ok(warnings) => findings.extend(
+                warnings.iter().map(|w| (whole.start, report::warning(w, whole, &text, &name))),
+            ),
+            Err(e) => {
+                let at = e.position().unwrap_or(whole);
+                findings.push((at.start, report::render(&e.to_string(), Some(at), &text, &name)));
+            }
         }
     }
     findings.sort();

@@ -23,13 +23,28 @@ pub fn render_parse_error(e: &ParseError, source: &str, name: &str) -> String {
     render(&message, Some(Position { start: e.span.start, end: e.span.end }), source, name)
 }
 
+/// The report of something that runs but looks like a mistake.
+pub fn warning(message: &str, position: Position, source: &str, name: &str) -> String {
+    render_as("warning", message, Some(position), source, name)
+}
+
 /// The report of a finding.
 pub fn render(message: &str, position: Option<Position>, source: &str, name: &str) -> String {
-    let Some(p) = position else { return format!("error: {message}\n") };
+    render_as("error", message, position, source, name)
+}
+
+fn render_as(
+    level: &str,
+    message: &str,
+    position: Option<Position>,
+    source: &str,
+    name: &str,
+) -> String {
+    let Some(p) = position else { return format!("{level}: {message}\n") };
     let index = LineIndex::new(source);
     let at = index.position(p.start);
     let (first, rest) = message.split_once('\n').unwrap_or((message, ""));
-    let mut out = format!("error: {first}\n  --> {name}:{}:{}\n", at.line, at.column);
+    let mut out = format!("{level}: {first}\n  --> {name}:{}:{}\n", at.line, at.column);
     if let Some(text) = source.lines().nth(at.line as usize - 1) {
         let column = at.column as usize - 1;
         let end = index.position(p.end);

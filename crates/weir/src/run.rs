@@ -85,10 +85,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
             Ok(false) => break,
             Err(e) => {
                 let e = if e.position().is_none() && e.kind() != ErrorKind::Internal {
-                    e.at(weir_core::error::Position {
-                        start: s.span.start,
-                        end: s.span.end,
-                    })
+                    e.at(weir_core::error::Position { start: s.span.start, end: s.span.end })
                 } else {
                     e
                 };

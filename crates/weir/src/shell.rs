@@ -28,7 +28,10 @@ pub fn run(args: &SessionArgs) -> Result<ExitCode> {
         // The first start has no history yet.
         let _ = editor.load_history(file);
     }
-    println!("Weir {}. End a statement with `;`, leave with QUIT; or Ctrl-D.", env!("CARGO_PKG_VERSION"));
+    println!(
+        "Weir {}. End a statement with `;`, leave with QUIT; or Ctrl-D.",
+        env!("CARGO_PKG_VERSION")
+    );
     let mut printer = Printer::new(args.format);
     loop {
         match editor.readline("weir> ") {
@@ -85,19 +88,71 @@ fn history_file() -> Option<PathBuf> {
 
 /// Words that start or shape statements.
 const KEYWORDS: [&str; 60] = [
-    "ADD", "ALTER", "AS", "BEGIN", "BETWEEN", "BY", "CASE", "CAST", "CATALOG", "CATALOGS", "COLUMN",
-    "CREATE", "CROSS", "CURRENT", "DATABASE", "DATABASES", "DESCRIBE", "DISTINCT", "DROP", "ELSE",
-    "END", "EXECUTE", "EXISTS", "EXPLAIN", "FROM", "FULL", "FUNCTIONS", "GROUP", "HAVING", "INNER",
-    "INSERT", "INTERVAL", "INTO", "JOIN", "LEFT", "LIKE", "LIMIT", "NOT", "ORDER", "OVER",
-    "OVERWRITE", "PARTITION", "PARTITIONED", "PRIMARY", "QUIT", "RESET", "RIGHT", "SELECT", "SET",
-    "SHOW", "STATEMENT", "TABLE", "TABLES", "TEMPORARY", "UNION", "USE", "VALUES", "VIEW",
-    "WATERMARK", "WHERE",
+    "ADD",
+    "ALTER",
+    "AS",
+    "BEGIN",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CAST",
+    "CATALOG",
+    "CATALOGS",
+    "COLUMN",
+    "CREATE",
+    "CROSS",
+    "CURRENT",
+    "DATABASE",
+    "DATABASES",
+    "DESCRIBE",
+    "DISTINCT",
+    "DROP",
+    "ELSE",
+    "END",
+    "EXECUTE",
+    "EXISTS",
+    "EXPLAIN",
+    "FROM",
+    "FULL",
+    "FUNCTIONS",
+    "GROUP",
+    "HAVING",
+    "INNER",
+    "INSERT",
+    "INTERVAL",
+    "INTO",
+    "JOIN",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "NOT",
+    "ORDER",
+    "OVER",
+    "OVERWRITE",
+    "PARTITION",
+    "PARTITIONED",
+    "PRIMARY",
+    "QUIT",
+    "RESET",
+    "RIGHT",
+    "SELECT",
+    "SET",
+    "SHOW",
+    "STATEMENT",
+    "TABLE",
+    "TABLES",
+    "TEMPORARY",
+    "UNION",
+    "USE",
+    "VALUES",
+    "VIEW",
+    "WATERMARK",
+    "WHERE",
 ];
 
 /// Keywords, functions and the names of the session.
 fn words(engine: &Engine) -> Vec<String> {
-    let mut words: Vec<String> =
-        KEYWORDS.iter().map(|w| (*w).to_owned()).collect();
+    let mut words: Vec<String> = KEYWORDS.iter().map(|w| (*w).to_owned()).collect();
     words.extend(weir_functions::function_names().iter().map(|n| (*n).to_string()));
     let session = &engine.session;
     for catalog in session.list_catalogs() {

@@ -199,10 +199,8 @@ impl Pruner {
         schema: &Schema,
         needed: Vec<Path>,
     ) -> (Rel, Places) {
-        let wanted: Vec<Expr> = needed
-            .iter()
-            .map(|p| with_fields(exprs[p[0]].clone(), &p[1..]))
-            .collect();
+        let wanted: Vec<Expr> =
+            needed.iter().map(|p| with_fields(exprs[p[0]].clone(), &p[1..])).collect();
         let mut below = Vec::new();
         for e in &wanted {
             collect_paths(e, &mut below);
@@ -336,9 +334,9 @@ fn prune_scan(scan: Scan, schema: &Schema, needed: Vec<Path>) -> (Rel, Places) {
     for p in &needed {
         fields.push(field_at(schema, p));
         columns.push(match &scan.columns[p[0]] {
-            ReadColumn::Physical { path } => ReadColumn::Physical {
-                path: path.iter().chain(&p[1..]).copied().collect(),
-            },
+            ReadColumn::Physical { path } => {
+                ReadColumn::Physical { path: path.iter().chain(&p[1..]).copied().collect() }
+            }
             metadata @ ReadColumn::Metadata { .. } => metadata.clone(),
         });
     }
@@ -351,7 +349,9 @@ pub fn join_schema(left: &Rel, right: &Rel, kind: JoinKind) -> Schema {
     let nullable = |s: &Schema, on: bool| {
         s.fields
             .iter()
-            .map(|f| Field::new(f.name.clone(), if on { f.ty.clone().null() } else { f.ty.clone() }))
+            .map(|f| {
+                Field::new(f.name.clone(), if on { f.ty.clone().null() } else { f.ty.clone() })
+            })
             .collect::<Vec<_>>()
     };
     let left_null = matches!(kind, JoinKind::Right | JoinKind::Full);

@@ -159,10 +159,11 @@ fn push_into_join(
             (Side::Left, JoinKind::Inner | JoinKind::Right | JoinKind::Semi) if movable => {
                 to_left.push(p);
             }
-            (
-                Side::Right,
-                JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti,
-            ) if movable => to_right.push(shift(p)),
+            (Side::Right, JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti)
+                if movable =>
+            {
+                to_right.push(shift(p))
+            }
             _ => on.push(p),
         }
     }

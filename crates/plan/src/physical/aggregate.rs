@@ -67,9 +67,7 @@ fn strip_project(s: Stripped, exprs: &[Expr], schema: &Schema) -> Option<Strippe
     window.time_column = kept.len() - 1;
     if let WindowKind::Session { partition, .. } = &mut window.kind {
         for p in partition {
-            *p = kept
-                .iter()
-                .position(|e| matches!(e, Expr::Column { index, .. } if index == p))?;
+            *p = kept.iter().position(|e| matches!(e, Expr::Column { index, .. } if index == p))?;
         }
     }
     Some(Stripped { rel: s.rel.project(kept, names), columns, window })
@@ -143,8 +141,13 @@ impl Planner<'_> {
         if let Some(s) = strip_window(input) {
             if let Some((plain_keys, plain_calls)) = strip_aggregate(&s, keys, calls) {
                 let below = self.build(&s.rel, true)?;
-                let built =
-                    self.window_aggregate(below, s.window.clone(), None, &plain_keys, &plain_calls)?;
+                let built = self.window_aggregate(
+                    below,
+                    s.window.clone(),
+                    None,
+                    &plain_keys,
+                    &plain_calls,
+                )?;
                 let roles: Vec<Column> = keys.iter().map(|&k| s.columns[k]).collect();
                 return Ok(self.arrange_window(built, &roles, &plain_keys, calls.len(), rel));
             }
@@ -380,7 +383,8 @@ impl Planner<'_> {
                 output_rank: false,
                 update_before: true,
             };
-            let node = self.add("SortLimit", OpSpec::Rank(rank), single, schema, ChangelogMode::ALL);
+            let node =
+                self.add("SortLimit", OpSpec::Rank(rank), single, schema, ChangelogMode::ALL);
             return Ok(Built { node, props });
         }
         if !first.descending && is_time_attribute(&input.schema, first.column) && offset == 0 {

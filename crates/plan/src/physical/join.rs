@@ -138,9 +138,10 @@ impl Planner<'_> {
         }
         let shift = self.schema(&k.left).len() - k.widths.0;
         let width = k.widths.0;
-        Some(conjunction(rest).map_columns(&mut |i, ty| {
-            Expr::column(if i < width { i } else { i + shift }, ty)
-        }))
+        Some(
+            conjunction(rest)
+                .map_columns(&mut |i, ty| Expr::column(if i < width { i } else { i + shift }, ty)),
+        )
     }
 
     /// Drops appended keys from a join's output.
@@ -197,8 +198,7 @@ impl Planner<'_> {
         }
         let width = self.schema(&left).len();
         let (keys, rest) = split_condition(condition, width);
-        let insert_only =
-            self.mode(&left).is_insert_only() && self.mode(&right).is_insert_only();
+        let insert_only = self.mode(&left).is_insert_only() && self.mode(&right).is_insert_only();
         if insert_only && !self.settings.batch {
             let times = (self.time_columns(&left), self.time_columns(&right));
             if let Some(bounds) = interval_bounds(&rest, width, &times) {
@@ -323,8 +323,7 @@ impl Planner<'_> {
             })?;
         let (keys, rest) = split_condition(condition, width);
         let right_keys: Vec<usize> = keys.iter().flat_map(|k| columns_of(&k.right)).collect();
-        let versioned =
-            right.props.unique.iter().any(|u| u.iter().all(|c| right_keys.contains(c)));
+        let versioned = right.props.unique.iter().any(|u| u.iter().all(|c| right_keys.contains(c)));
         if !versioned {
             return Err(Error::validation(
                 "Temporal Table Join requires primary key in versioned table, but no primary key can be found, or the join condition does not use all of it",

@@ -298,13 +298,7 @@ impl<'a> Planner<'a> {
         Built { node, props: input.props }
     }
 
-    fn build_project(
-        &mut self,
-        input: &Rel,
-        exprs: &[Expr],
-        rel: &Rel,
-        ub: bool,
-    ) -> Result<Built> {
+    fn build_project(&mut self, input: &Rel, exprs: &[Expr], rel: &Rel, ub: bool) -> Result<Built> {
         // A filter below a projection runs in the same Calc, and a Top-N whose
         // rank nobody reads need not produce it.
         if let RelOp::Filter { input: below, predicate } = &input.op {
@@ -384,9 +378,7 @@ fn identity(schema: &Schema) -> Vec<Expr> {
 
 /// Keys in terms of other positions; keys with a vanished column are gone.
 fn map_keys(keys: &[Vec<usize>], places: &[Option<usize>]) -> Vec<Vec<usize>> {
-    keys.iter()
-        .filter_map(|k| k.iter().map(|&c| places[c]).collect::<Option<Vec<_>>>())
-        .collect()
+    keys.iter().filter_map(|k| k.iter().map(|&c| places[c]).collect::<Option<Vec<_>>>()).collect()
 }
 
 fn map_window(w: WindowColumns, places: &[Option<usize>]) -> Option<WindowColumns> {

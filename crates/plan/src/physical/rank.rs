@@ -121,10 +121,8 @@ impl Planner<'_> {
         let schema = self.schema(&input).clone();
         let mut out = schema.clone();
         if rank.output_rank {
-            out.fields.push(weir_core::Field::new(
-                "rank",
-                weir_core::DataType::bigint().not_null(),
-            ));
+            out.fields
+                .push(weir_core::Field::new("rank", weir_core::DataType::bigint().not_null()));
         }
         if let Some(w) = input.props.window {
             if rank.partition.contains(&w.start) && rank.partition.contains(&w.end) {
@@ -173,8 +171,7 @@ impl Planner<'_> {
         let width = schema.len() - 1;
         let mut projection: Vec<Expr> = super::identity(schema);
         projection.truncate(width);
-        projection
-            .push(Expr::literal(Value::Int(start as i64), schema.fields[width].ty.clone()));
+        projection.push(Expr::literal(Value::Int(start as i64), schema.fields[width].ty.clone()));
         self.calc(built, None, projection, schema.clone())
     }
 }
@@ -191,8 +188,8 @@ fn deduplicate(rank: &RankSpec, schema: &Schema, ub: bool) -> Option<OpSpec> {
     if !first || rank.output_rank || !is_time_attribute(schema, key.column) {
         return None;
     }
-    let event = schema.fields[key.column].ty.time_attribute()
-        == weir_core::types::TimeAttribute::Rowtime;
+    let event =
+        schema.fields[key.column].ty.time_attribute() == weir_core::types::TimeAttribute::Rowtime;
     Some(OpSpec::Deduplicate {
         keys: rank.partition.clone(),
         rowtime: event.then_some(key.column),

@@ -145,11 +145,7 @@ impl<'s> Binder<'s> {
         g: &mut Grouping,
     ) -> Result<Vec<Vec<usize>>> {
         let part = |e: &GroupingElement, g: &mut Grouping| -> Result<Vec<usize>> {
-            Ok(self
-                .grouping_element(e, scope, items, g)?
-                .into_iter()
-                .flatten()
-                .collect())
+            Ok(self.grouping_element(e, scope, items, g)?.into_iter().flatten().collect())
         };
         Ok(match element {
             GroupingElement::Empty => vec![vec![]],
@@ -203,7 +199,8 @@ impl<'s> Binder<'s> {
                 if g.window.is_some() {
                     return Err(Error::validation("only one group window is allowed")).at(e.span);
                 }
-                g.window = Some((self.group_window(call, &name, scope).at(e.span)?, (**call).clone()));
+                g.window =
+                    Some((self.group_window(call, &name, scope).at(e.span)?, (**call).clone()));
                 return Ok(vec![]);
             }
         }
@@ -385,8 +382,7 @@ impl ExprBinder<'_, '_> {
     /// GROUPING(..) and the auxiliary functions of group windows.
     fn group_function(&mut self, call: &ast::FunctionCall, name: &str) -> Result<Expr> {
         if let Some((window, column)) = window_part(name) {
-            let Some((spec, group_call)) =
-                self.grouping.as_deref().and_then(|g| g.window.as_ref())
+            let Some((spec, group_call)) = self.grouping.as_deref().and_then(|g| g.window.as_ref())
             else {
                 return Err(Error::validation(format!(
                     "{name} needs {window}(..) with the same arguments in GROUP BY"
@@ -422,7 +418,9 @@ impl ExprBinder<'_, '_> {
             args.iter()
                 .map(|a| match a {
                     Expr::Column { index, .. } if *index < g.keys.len() => Ok(*index),
-                    _ => Err(Error::validation(format!("the argument of {name} is no GROUP BY column"))),
+                    _ => Err(Error::validation(format!(
+                        "the argument of {name} is no GROUP BY column"
+                    ))),
                 })
                 .collect::<Result<_>>()?
         };
@@ -459,8 +457,7 @@ pub(super) fn resolve_call(
         })
         .collect();
     let signature = weir_functions::resolve_aggregate(name, &types, distinct)?;
-    let args =
-        args.into_iter().zip(&signature.arg_types).map(|(a, ty)| coerce(a, ty)).collect();
+    let args = args.into_iter().zip(&signature.arg_types).map(|(a, ty)| coerce(a, ty)).collect();
     Ok(BoundCall {
         function: signature.name,
         args,
@@ -486,9 +483,7 @@ fn over_keys(e: Expr, g: &Grouping) -> Result<Expr, usize> {
             args: args.into_iter().map(|a| over_keys(a, g)).collect::<Result<_, _>>()?,
             ty,
         },
-        Expr::Cast { arg, ty, safe } => {
-            Expr::Cast { arg: Box::new(over_keys(*arg, g)?), ty, safe }
-        }
+        Expr::Cast { arg, ty, safe } => Expr::Cast { arg: Box::new(over_keys(*arg, g)?), ty, safe },
         Expr::Field { arg, index, ty } => {
             Expr::Field { arg: Box::new(over_keys(*arg, g)?), index, ty }
         }
@@ -582,12 +577,8 @@ pub(crate) fn aggregate_rel(input: Rel, g: &Grouping) -> Result<Rel> {
         // An argument equal to a key must not become NULL with it.
         projection.first_argument = g.keys.len();
     }
-    let mut calls: Vec<AggregateCall> = g
-        .calls
-        .iter()
-        .enumerate()
-        .map(|(i, c)| projection.call(c, format!("EXPR${i}")))
-        .collect();
+    let mut calls: Vec<AggregateCall> =
+        g.calls.iter().enumerate().map(|(i, c)| projection.call(c, format!("EXPR${i}"))).collect();
     let mut fields: Vec<Field> =
         (0..g.keys.len()).map(|i| Field::new(format!("$k{i}"), g.key_type(i))).collect();
     let mut keys: Vec<usize> = (0..g.keys.len()).collect();

@@ -124,8 +124,10 @@ impl ExprBinder<'_, '_> {
                     return Err(Error::validation("`*` is only an argument of COUNT")).at(a.span);
                 }
                 _ => {
-                    return Err(Error::validation("this argument is only allowed in table functions"))
-                        .at(a.span);
+                    return Err(Error::validation(
+                        "this argument is only allowed in table functions",
+                    ))
+                    .at(a.span);
                 }
             }
         }

@@ -359,10 +359,13 @@ impl<'a, 's> ExprBinder<'a, 's> {
 
     fn cast(&mut self, arg: Expr, to: DataType, safe: bool) -> Result<Expr> {
         let from = arg.ty().clone();
-        if !matches!(from.kind, TypeKind::Null) && !weir_functions::explicit_cast_allowed(&from, &to)
+        if !matches!(from.kind, TypeKind::Null)
+            && !weir_functions::explicit_cast_allowed(&from, &to)
         {
-            return Err(Error::validation(format!("Cast function cannot convert value of type {from} to type {to}"))
-                .hint(cast_hint(&from, &to)));
+            return Err(Error::validation(format!(
+                "Cast function cannot convert value of type {from} to type {to}"
+            ))
+            .hint(cast_hint(&from, &to)));
         }
         let ty = to.with_nullable(safe || from.nullable);
         if from.same_kind(&ty) && from.time_attribute() == ty.time_attribute() {

@@ -214,9 +214,10 @@ impl Binder<'_> {
                 Err(Error::unsupported(format!("table function {name}")))
             }
             "TO_CHANGELOG" | "FROM_CHANGELOG" => {
-                let partitioned = call.args.iter().any(|a| {
-                    matches!(&a.value, ArgValue::Table(t) if !t.partition_by.is_empty())
-                });
+                let partitioned = call
+                    .args
+                    .iter()
+                    .any(|a| matches!(&a.value, ArgValue::Table(t) if !t.partition_by.is_empty()));
                 if partitioned {
                     return Err(Error::validation(format!(
                         "Only tables with set semantics may be partitioned: PARTITION BY is not allowed in {name}"
@@ -242,7 +243,10 @@ impl Binder<'_> {
             TableArgSource::Function(f) => (self.table_function(f).at(f.span)?, String::new()),
         };
         let time_column = input.schema.index_of(&args.time.value).ok_or_else(|| {
-            Error::validation(format!("Column '{}' not found in the windowed table", args.time.value))
+            Error::validation(format!(
+                "Column '{}' not found in the windowed table",
+                args.time.value
+            ))
         });
         let time_column = time_column.at(args.time.span)?;
         let time_type = input.schema.fields[time_column].ty.clone();
@@ -274,8 +278,7 @@ impl Binder<'_> {
         };
         let mut schema = input.schema.clone();
         // The original time column is an ordinary timestamp behind the window.
-        schema.fields[time_column].ty =
-            time_type.clone().with_time_attribute(TimeAttribute::None);
+        schema.fields[time_column].ty = time_type.clone().with_time_attribute(TimeAttribute::None);
         let boundary = DataType::timestamp(3).not_null();
         schema.fields.push(Field::new("window_start", boundary.clone()));
         schema.fields.push(Field::new("window_end", boundary));
@@ -316,11 +319,15 @@ impl<'c> WindowArgs<'c> {
             slots[at] = Some(&a.value);
         }
         let Some(ArgValue::Table(table)) = slots[0] else {
-            return Err(Error::validation(format!("the first argument of {name} is TABLE and a table's name"))
-                .hint(format!("{name}(TABLE t, DESCRIPTOR(ts), ...)")));
+            return Err(Error::validation(format!(
+                "the first argument of {name} is TABLE and a table's name"
+            ))
+            .hint(format!("{name}(TABLE t, DESCRIPTOR(ts), ...)")));
         };
         let Some(ArgValue::Descriptor(columns)) = slots[1] else {
-            return Err(Error::validation(format!("the second argument of {name} is DESCRIPTOR(time column)")));
+            return Err(Error::validation(format!(
+                "the second argument of {name} is DESCRIPTOR(time column)"
+            )));
         };
         let [time] = columns.as_slice() else {
             return Err(Error::validation("DESCRIPTOR takes one time column"));
@@ -393,10 +400,9 @@ fn element_fields(ty: &DataType) -> Result<(Vec<Field>, bool)> {
             }
             None => (vec![Field::new("EXPR$0", (**e).clone())], false),
         }),
-        K::Map(k, v) => Ok((
-            vec![Field::new("KEY", (**k).clone()), Field::new("VALUE", (**v).clone())],
-            true,
-        )),
+        K::Map(k, v) => {
+            Ok((vec![Field::new("KEY", (**k).clone()), Field::new("VALUE", (**v).clone())], true))
+        }
         _ => Err(Error::validation(format!("UNNEST takes an ARRAY, MAP or MULTISET, got {ty}"))),
     }
 }

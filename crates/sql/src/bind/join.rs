@@ -89,15 +89,8 @@ impl Binder<'_> {
                 let visible: Vec<usize> = (0..scope.columns.len()).collect();
                 let conditions = join_condition(d.conditions, width);
                 let hidden = d.rel.schema.len() > visible.len();
-                let (rel, scope) = self.join(
-                    left,
-                    (d.rel, scope),
-                    kind,
-                    false,
-                    constraint,
-                    conditions,
-                    outer,
-                )?;
+                let (rel, scope) =
+                    self.join(left, (d.rel, scope), kind, false, constraint, conditions, outer)?;
                 if !hidden {
                     return Ok((rel, scope));
                 }

@@ -19,9 +19,7 @@ pub fn bind_literal(literal: &ast::Literal) -> Result<Expr> {
         L::Binary(hex) => binary(hex),
         L::Date(s) => from_text(s.trim(), TypeKind::Date),
         L::Time(s) => from_text(s.trim(), TypeKind::Time(fraction_digits(s))),
-        L::Timestamp(s) => {
-            from_text(s.trim(), DataType::timestamp(fraction_digits(s)).kind)
-        }
+        L::Timestamp(s) => from_text(s.trim(), DataType::timestamp(fraction_digits(s)).kind),
         L::Interval(i) => interval_literal(i)?,
     })
 }

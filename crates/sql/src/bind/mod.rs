@@ -41,7 +41,6 @@ pub(crate) use scope::Scope;
 pub use table::{is_rowtime_type, table_spec};
 pub use types::bind_type;
 
-
 /// An identifier in backticks.
 pub fn quote(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
@@ -125,11 +124,7 @@ pub fn make_call(name: &str, args: Vec<Expr>) -> Result<Expr> {
         })
         .collect();
     let signature = weir_functions::resolve_scalar(name, &types)?;
-    let args = args
-        .into_iter()
-        .zip(&signature.arg_types)
-        .map(|(a, ty)| coerce(a, ty))
-        .collect();
+    let args = args.into_iter().zip(&signature.arg_types).map(|(a, ty)| coerce(a, ty)).collect();
     Ok(Expr::call(signature.name, args, signature.return_type))
 }
 

@@ -102,7 +102,14 @@ fn check_offset_default(name: &str, args: &[Expr]) -> Result<()> {
 fn is_ranking(name: &str) -> bool {
     matches!(
         name,
-        "ROW_NUMBER" | "RANK" | "DENSE_RANK" | "PERCENT_RANK" | "CUME_DIST" | "NTILE" | "LAG" | "LEAD"
+        "ROW_NUMBER"
+            | "RANK"
+            | "DENSE_RANK"
+            | "PERCENT_RANK"
+            | "CUME_DIST"
+            | "NTILE"
+            | "LAG"
+            | "LEAD"
     )
 }
 

@@ -200,10 +200,10 @@ fn common_column(types: &[DataType], column: usize) -> Result<DataType> {
         _ => weir_functions::common_type(types),
     };
     match common {
-        Some(t) if types.len() == 1 && matches!(t.kind, TypeKind::Null) => Err(Error::validation(
-            "a bare NULL has no type here",
-        )
-        .hint("write CAST(NULL AS INT) or another type")),
+        Some(t) if types.len() == 1 && matches!(t.kind, TypeKind::Null) => {
+            Err(Error::validation("a bare NULL has no type here")
+                .hint("write CAST(NULL AS INT) or another type"))
+        }
         Some(t) => Ok(t),
         None => Err(Error::validation(format!(
             "column {} has no common type: {}",
@@ -253,12 +253,8 @@ pub(crate) fn cast_columns(rel: Rel, schema: &Schema) -> Rel {
     if rel.schema == *schema {
         return rel;
     }
-    let exprs = rel
-        .columns()
-        .into_iter()
-        .zip(&schema.fields)
-        .map(|(e, f)| coerce(e, &f.ty))
-        .collect();
+    let exprs =
+        rel.columns().into_iter().zip(&schema.fields).map(|(e, f)| coerce(e, &f.ty)).collect();
     let names = schema.fields.iter().map(|f| f.name.clone()).collect();
     let mut out = rel.project(exprs, names);
     out.schema = schema.clone();

@@ -125,8 +125,7 @@ impl<'a> Scope<'a> {
         match self.find(None, parts[0], true).as_slice() {
             [] => Ok(None),
             [one] => Ok(Some((*one, 1))),
-            _ => Err(ambiguous(parts[0])
-                .hint(format!("qualify it, as in `t`.`{}`", parts[0]))),
+            _ => Err(ambiguous(parts[0]).hint(format!("qualify it, as in `t`.`{}`", parts[0]))),
         }
     }
 

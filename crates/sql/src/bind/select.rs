@@ -486,7 +486,12 @@ fn membership(e: &ast::Expr) -> Option<Membership<'_>> {
         ExprKind::Unary { op: ast::UnaryOp::Not, expr } => {
             membership(expr).map(|m| Membership { negated: !m.negated, ..m })
         }
-        ExprKind::Quantified { left, op, quantifier, source: ast::QuantifiedSource::Query(query) } => {
+        ExprKind::Quantified {
+            left,
+            op,
+            quantifier,
+            source: ast::QuantifiedSource::Query(query),
+        } => {
             let negated = match (op, quantifier) {
                 (ast::BinaryOp::Eq, ast::Quantifier::Any | ast::Quantifier::Some) => false,
                 (ast::BinaryOp::NotEq, ast::Quantifier::All) => true,

@@ -199,11 +199,8 @@ fn aggregate_through(
     // Back to the original column order, the added keys last.
     let mut order: Vec<usize> = (0..keys.len()).collect();
     order.extend(width..grouped.schema.len());
-    let exprs = order
-        .iter()
-        .zip(&schema.fields)
-        .map(|(&c, f)| Expr::column(c, f.ty.clone()))
-        .collect();
+    let exprs =
+        order.iter().zip(&schema.fields).map(|(&c, f)| Expr::column(c, f.ty.clone())).collect();
     Ok(project_through(Decorrelated { rel: grouped, conditions }, exprs, schema))
 }
 

@@ -45,7 +45,9 @@ impl Binder<'_> {
 
     fn unknown_table(&self, path: &TablePath, parts: &[&str]) -> Error {
         let shown = parts.join(".");
-        let error = Error::validation(format!("Object '{shown}' not found: table or view {path} does not exist"));
+        let error = Error::validation(format!(
+            "Object '{shown}' not found: table or view {path} does not exist"
+        ));
         // The same name elsewhere is the usual slip after USE CATALOG.
         for catalog in self.session.list_catalogs() {
             let Ok(c) = self.session.catalog(&catalog) else { continue };
@@ -82,7 +84,8 @@ impl Binder<'_> {
             }
             for a in &h.args {
                 let ast::HintArg::KeyValue(option) = a else {
-                    return Err(Error::validation("OPTIONS takes 'key' = 'value' pairs")).at(h.span);
+                    return Err(Error::validation("OPTIONS takes 'key' = 'value' pairs"))
+                        .at(h.span);
                 };
                 table.options.set(option.key.value.clone(), option.value.value.clone());
             }
@@ -92,7 +95,9 @@ impl Binder<'_> {
 
     fn bind_view(&self, path: &TablePath, table: &CatalogTable, text: &str) -> Result<Rel> {
         if *self.depth.borrow() >= MAX_VIEW_DEPTH {
-            return Err(Error::validation(format!("view {path} is nested too deeply, or refers to itself")));
+            return Err(Error::validation(format!(
+                "view {path} is nested too deeply, or refers to itself"
+            )));
         }
         let query = weir_parser::parse_query(text).map_err(|e| {
             Error::internal(format!("the stored text of view {path} does not parse: {}", e.message))
@@ -188,12 +193,13 @@ impl Binder<'_> {
 
 /// A table as connectors see it.
 pub fn table_spec(path: &TablePath, table: &CatalogTable) -> Result<TableSpec> {
-    let physical = Schema::new(
-        table.physical_columns().map(|(n, t)| Field::new(n, t.clone())).collect(),
-    );
+    let physical =
+        Schema::new(table.physical_columns().map(|(n, t)| Field::new(n, t.clone())).collect());
     let position = |name: &String| {
         physical.index_of(name).ok_or_else(|| {
-            Error::validation(format!("key or partition column {name} is not a physical column of {path}"))
+            Error::validation(format!(
+                "key or partition column {name} is not a physical column of {path}"
+            ))
         })
     };
     let primary_key = match &table.primary_key {

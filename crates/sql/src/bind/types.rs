@@ -82,10 +82,7 @@ fn decimal(precision: Option<u32>, scale: Option<u32>) -> Result<TypeKind> {
 }
 
 fn row_fields(fields: &[ast::RowField]) -> Result<Vec<Field>> {
-    fields
-        .iter()
-        .map(|f| Ok(Field::new(f.name.value.clone(), bind_type(&f.data_type)?)))
-        .collect()
+    fields.iter().map(|f| Ok(Field::new(f.name.value.clone(), bind_type(&f.data_type)?))).collect()
 }
 
 /// The interval type of a qualifier: Flink knows one per family, in its finest field.

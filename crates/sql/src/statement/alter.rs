@@ -53,7 +53,11 @@ pub(super) fn alter_table(
     }
     if let A::RenameTo(new_name) = &a.action {
         let new_path = path_of(session, new_name)?;
-        session.catalog(&path.catalog)?.rename_table(&path.database, &path.table, &new_path.table)?;
+        session.catalog(&path.catalog)?.rename_table(
+            &path.database,
+            &path.table,
+            &new_path.table,
+        )?;
         return Ok(Effect::Done);
     }
     change(session, &mut table, &a.action, source)?;
@@ -117,7 +121,9 @@ fn find(table: &CatalogTable, name: &ast::Ident) -> Result<usize> {
         .columns
         .iter()
         .position(|c| c.name() == name.value)
-        .ok_or_else(|| Error::validation(format!("The column '{}' does not exist in the table", name.value)))
+        .ok_or_else(|| {
+            Error::validation(format!("The column '{}' does not exist in the table", name.value))
+        })
         .at(name.span)
 }
 
@@ -150,16 +156,20 @@ fn add(session: &Session, table: &mut CatalogTable, e: &SchemaElement, source: &
         }
         SchemaElement::Watermark(w) => {
             if table.watermark.is_some() {
-                return Err(Error::validation("The base table has already defined the watermark strategy")
-                    .hint("ALTER TABLE .. MODIFY WATERMARK FOR ..."))
+                return Err(Error::validation(
+                    "The base table has already defined the watermark strategy",
+                )
+                .hint("ALTER TABLE .. MODIFY WATERMARK FOR ..."))
                 .at(w.span);
             }
             table.watermark = Some(watermark(session, table, w)?);
         }
         SchemaElement::Constraint(k) => {
             if table.primary_key.is_some() {
-                return Err(Error::validation("The base table has already defined the primary key constraint"))
-                    .at(k.span);
+                return Err(Error::validation(
+                    "The base table has already defined the primary key constraint",
+                ))
+                .at(k.span);
             }
             set_primary_key(table, k)?;
         }
@@ -218,9 +228,8 @@ fn check_unused(table: &CatalogTable, name: &str) -> Result<()> {
     let quoted = |text: &str| {
         text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name)
     };
-    let used_by = |what: String| {
-        Err(Error::validation(format!("The column '{name}' is used by {what}")))
-    };
+    let used_by =
+        |what: String| Err(Error::validation(format!("The column '{name}' is used by {what}")));
     for c in &table.columns {
         if let CatalogColumn::Computed { name: other, expression, .. } = c {
             if other != name && quoted(expression) {
@@ -242,8 +251,11 @@ fn check_unused(table: &CatalogTable, name: &str) -> Result<()> {
 
 fn rename_column(table: &mut CatalogTable, from: &ast::Ident, to: &ast::Ident) -> Result<()> {
     if table.columns.iter().any(|c| c.name() == to.value) {
-        return Err(Error::validation(format!("The column '{}' already exists in the table", to.value)))
-            .at(to.span);
+        return Err(Error::validation(format!(
+            "The column '{}' already exists in the table",
+            to.value
+        )))
+        .at(to.span);
     }
     let at = find(table, from)?;
     for c in &table.columns {
@@ -278,7 +290,11 @@ fn rename_column(table: &mut CatalogTable, from: &ast::Ident, to: &ast::Ident) -
     Ok(())
 }
 
-pub(super) fn alter_view(session: &mut Session, a: &ast::AlterView, source: &str) -> Result<Effect> {
+pub(super) fn alter_view(
+    session: &mut Session,
+    a: &ast::AlterView,
+    source: &str,
+) -> Result<Effect> {
     let path = path_of(session, &a.name)?;
     let Some(table) = existing(session, &path)? else {
         return Err(missing(&path)).at(a.name.span());
@@ -289,9 +305,11 @@ pub(super) fn alter_view(session: &mut Session, a: &ast::AlterView, source: &str
     match &a.action {
         ast::AlterViewAction::RenameTo(new_name) => {
             let new_path = path_of(session, new_name)?;
-            session
-                .catalog(&path.catalog)?
-                .rename_table(&path.database, &path.table, &new_path.table)?;
+            session.catalog(&path.catalog)?.rename_table(
+                &path.database,
+                &path.table,
+                &new_path.table,
+            )?;
         }
         ast::AlterViewAction::As(query) => {
             let view = view_definition(session, query, &[], source)?;
@@ -338,20 +356,23 @@ fn drop_table(session: &mut Session, d: &ast::Drop) -> Result<Effect> {
             return Ok(Effect::Done);
         }
         let kind = d.kind.as_str().to_lowercase();
-        return Err(Error::validation(format!(
-            "{kind} with identifier '{path}' does not exist"
-        )))
-        .at(d.name.span());
+        return Err(Error::validation(format!("{kind} with identifier '{path}' does not exist")))
+            .at(d.name.span());
     };
     if view == (table.kind == TableKind::Table) {
         let other = if view { "table" } else { "view" };
-        return Err(Error::validation(format!("{path} is a {other}, not a {}", d.kind.as_str().to_lowercase())))
-            .at(d.name.span());
+        return Err(Error::validation(format!(
+            "{path} is a {other}, not a {}",
+            d.kind.as_str().to_lowercase()
+        )))
+        .at(d.name.span());
     }
     if session.is_temporary(&path) {
         if !d.temporary {
-            return Err(Error::validation(format!("Temporary object '{path}' exists; drop it first"))
-                .hint(format!("DROP TEMPORARY {} {}", d.kind.as_str(), path.table)))
+            return Err(Error::validation(format!(
+                "Temporary object '{path}' exists; drop it first"
+            ))
+            .hint(format!("DROP TEMPORARY {} {}", d.kind.as_str(), path.table)))
             .at(d.name.span());
         }
         session.drop_temporary(&path);

@@ -3,11 +3,13 @@
 use weir_core::{DataType, Error, Options, Result, Schema};
 use weir_core::{Field, types::TimeAttribute};
 use weir_parser::ast::{self, ColumnKind, LikeFeature, LikeStrategy};
-use weir_spec::{CatalogColumn, CatalogDatabase, CatalogTable, PrimaryKey, TableKind, WatermarkSpec};
+use weir_spec::{
+    CatalogColumn, CatalogDatabase, CatalogTable, PrimaryKey, TableKind, WatermarkSpec,
+};
 
+use super::Effect;
 use super::insert::{insert_into, options_of};
 use super::text::{canonical_expr, canonical_query, source_text};
-use super::Effect;
 use crate::bind::{At as _, Binder, bind_type, is_rowtime_type};
 use crate::rel::Rel;
 use crate::session::{Session, TablePath};
@@ -52,7 +54,12 @@ pub(super) fn create_table(
     }
 }
 
-fn store(session: &mut Session, path: &TablePath, table: CatalogTable, temporary: bool) -> Result<()> {
+fn store(
+    session: &mut Session,
+    path: &TablePath,
+    table: CatalogTable,
+    temporary: bool,
+) -> Result<()> {
     session.note_created(path);
     if temporary {
         return session.create_temporary(path.clone(), table);
@@ -302,9 +309,8 @@ pub(super) fn watermark(
         .hint(format!("declare {name} TIMESTAMP(3)")))
         .at(w.column.span());
     }
-    let schema = Schema::new(
-        table.columns.iter().map(|c| Field::new(c.name(), c.ty().clone())).collect(),
-    );
+    let schema =
+        Schema::new(table.columns.iter().map(|c| Field::new(c.name(), c.ty().clone())).collect());
     let e = Binder::new(session).scalar(&w.expr, &schema)?;
     let ok = |t: &DataType| t.is_timestamp();
     if !ok(e.ty()) {
@@ -333,11 +339,14 @@ fn primary_key(schema: &ast::TableSchema) -> Result<Option<ast::TableConstraint>
 
 pub(super) fn set_primary_key(table: &mut CatalogTable, key: &ast::TableConstraint) -> Result<()> {
     if key.kind == ast::ConstraintKind::Unique {
-        return Err(Error::validation("UNIQUE constraint is not supported yet by Flink")).at(key.span);
+        return Err(Error::validation("UNIQUE constraint is not supported yet by Flink"))
+            .at(key.span);
     }
     if key.enforced != Some(false) {
-        return Err(Error::validation("Flink doesn't support ENFORCED mode for PRIMARY KEY constraint")
-            .hint("write PRIMARY KEY (...) NOT ENFORCED"))
+        return Err(Error::validation(
+            "Flink doesn't support ENFORCED mode for PRIMARY KEY constraint",
+        )
+        .hint("write PRIMARY KEY (...) NOT ENFORCED"))
         .at(key.span);
     }
     let names: Vec<String> = key.columns.iter().map(|c| c.value.clone()).collect();
@@ -353,8 +362,11 @@ pub(super) fn set_primary_key(table: &mut CatalogTable, key: &ast::TableConstrai
                 .at(c.span);
             }
             None => {
-                return Err(Error::validation(format!("primary key column '{}' not found", c.value)))
-                    .at(c.span);
+                return Err(Error::validation(format!(
+                    "primary key column '{}' not found",
+                    c.value
+                )))
+                .at(c.span);
             }
         }
     }

@@ -43,15 +43,20 @@ pub(super) fn bind_insert(session: &Session, i: &ast::Insert) -> Result<Insert> 
     } else {
         Some(i.columns.iter().map(ToString::to_string).collect())
     };
-    let mut insert =
-        build(&path, &table, rel, names, &partition).map_err(|e| with_columns(e, i)).at(i.table.span())?;
+    let mut insert = build(&path, &table, rel, names, &partition)
+        .map_err(|e| with_columns(e, i))
+        .at(i.table.span())?;
     insert.sink.overwrite = i.overwrite;
     insert.on_conflict = i.on_conflict.is_some();
     Ok(insert)
 }
 
 fn with_columns(e: Error, i: &ast::Insert) -> Error {
-    if e.hint_text().is_some() || i.by_name { e } else { e.hint("INSERT INTO t BY NAME SELECT .. matches columns by name") }
+    if e.hint_text().is_some() || i.by_name {
+        e
+    } else {
+        e.hint("INSERT INTO t BY NAME SELECT .. matches columns by name")
+    }
 }
 
 /// INSERT of a bound query, as CREATE TABLE AS does.
@@ -61,9 +66,8 @@ pub(super) fn insert_into(
     rel: Rel,
     columns: Option<Vec<String>>,
 ) -> Result<Insert> {
-    let table = session
-        .table(path)?
-        .ok_or_else(|| Error::internal(format!("table {path} vanished")))?;
+    let table =
+        session.table(path)?.ok_or_else(|| Error::internal(format!("table {path} vanished")))?;
     build(path, &table, rel, columns, &[])
 }
 
@@ -77,8 +81,7 @@ fn static_partition(
     for p in entries {
         let name = &p.column.value;
         if !table.partition_keys.contains(name) {
-            return Err(Error::validation(format!("'{name}' is no partition column")))
-                .at(p.span);
+            return Err(Error::validation(format!("'{name}' is no partition column"))).at(p.span);
         }
         if let Some(value) = &p.value {
             let bound = Binder::new(session).scalar(value, &Schema::default())?;
@@ -103,7 +106,8 @@ fn build(
     if table.kind != TableKind::Table {
         return Err(Error::validation(format!("{path} is a view; INSERT needs a table")));
     }
-    let persisted: Vec<&CatalogColumn> = table.columns.iter().filter(|c| c.is_persisted()).collect();
+    let persisted: Vec<&CatalogColumn> =
+        table.columns.iter().filter(|c| c.is_persisted()).collect();
     let is_static = |c: &str| partition.iter().any(|(p, ..)| p == c);
     let targets: Vec<&str> = match &names {
         Some(names) => {
@@ -117,8 +121,16 @@ fn build(
         None => persisted.iter().map(|c| c.name()).filter(|c| !is_static(c)).collect(),
     };
     if targets.len() != rel.schema.len() {
-        return Err(column_mismatch(path, "Different number of columns", &rel.schema, &targets, table));
+        return Err(column_mismatch(
+            path,
+            "Different number of columns",
+            &rel.schema,
+            &targets,
+            table,
+        ));
     }
+    let warnings =
+        if names.is_none() { swapped_columns(path, &rel.schema, &targets) } else { vec![] };
     let columns = rel.columns();
     let mut exprs = Vec::new();
     let (mut physical, mut metadata) = (Vec::new(), Vec::new());
@@ -169,7 +181,23 @@ fn build(
         overwrite: false,
         static_partition: partition.iter().map(|(n, _, t)| (n.clone(), t.clone())).collect(),
     };
-    Ok(Insert { rel: rel.project(exprs, out_names), sink, not_null, on_conflict: false })
+    Ok(Insert { rel: rel.project(exprs, out_names), sink, not_null, on_conflict: false, warnings })
+}
+
+/// Columns match by position; a query column with the name of another sink column
+/// is probably in the wrong place.
+fn swapped_columns(path: &TablePath, query: &Schema, targets: &[&str]) -> Vec<String> {
+    let named = query.fields.iter().map(|f| f.name.as_str());
+    named
+        .zip(targets)
+        .filter(|(q, t)| q != *t && targets.contains(q))
+        .map(|(q, t)| {
+            format!(
+                "query column '{q}' is written to column '{t}' of {path}, which also has a column '{q}': columns match by position\n  hint: INSERT INTO {} BY NAME SELECT .. matches them by name",
+                path.table
+            )
+        })
+        .collect()
 }
 
 fn unknown_target(path: &TablePath, name: &str, columns: &[&CatalogColumn]) -> Error {

@@ -47,6 +47,8 @@ pub struct Insert {
     pub not_null: Vec<usize>,
     /// An ON CONFLICT clause was given.
     pub on_conflict: bool,
+    /// What runs but looks like a mistake.
+    pub warnings: Vec<String>,
 }
 
 /// What is left to do for the caller.
@@ -168,8 +170,9 @@ fn set_option(session: &mut Session, option: &ast::SqlOption) -> Result<()> {
         _ => None,
     };
     if let Some(expected) = expected {
-        return Err(weir_core::config::bad_value(key, value, expected)
-            .at(position(option.value.span)));
+        return Err(
+            weir_core::config::bad_value(key, value, expected).at(position(option.value.span))
+        );
     }
     session.options.set(key, value);
     Ok(())

@@ -16,8 +16,10 @@ fn table_of(session: &Session, name: &ast::ObjectName) -> Result<(TablePath, Cat
     let path = path_of(session, name)?;
     match session.table(&path)? {
         Some(t) => Ok((path, t)),
-        None => Err(Error::validation(format!("Tables or views with the identifier '{path}' doesn't exist")))
-            .at(name.span()),
+        None => Err(Error::validation(format!(
+            "Tables or views with the identifier '{path}' doesn't exist"
+        )))
+        .at(name.span()),
     }
 }
 
@@ -122,10 +124,7 @@ fn describe_table(table: &CatalogTable) -> ResultTable {
 
 fn key_of(table: &CatalogTable, column: &str) -> Option<String> {
     let key = table.primary_key.as_ref()?;
-    key.columns
-        .iter()
-        .any(|c| c == column)
-        .then(|| format!("PRI({})", key.columns.join(", ")))
+    key.columns.iter().any(|c| c == column).then(|| format!("PRI({})", key.columns.join(", ")))
 }
 
 fn extras(c: &CatalogColumn) -> Option<String> {
@@ -164,9 +163,7 @@ pub(super) fn show(session: &Session, s: &ast::Show) -> Result<Effect> {
             filter.list("database name", session.catalog(&catalog)?.list_databases()?)
         }
         O::Tables => filter.list("table name", tables(session, s, |_| true)?),
-        O::Views => {
-            filter.list("view name", tables(session, s, |t| t.kind != TableKind::Table)?)
-        }
+        O::Views => filter.list("view name", tables(session, s, |t| t.kind != TableKind::Table)?),
         O::MaterializedTables => ResultTable::list("materialized table name", []),
         O::Functions { user } => {
             let names = if *user {
@@ -178,7 +175,10 @@ pub(super) fn show(session: &Session, s: &ast::Show) -> Result<Effect> {
         }
         O::Modules { full } => {
             if *full {
-                ResultTable::strings(&["module name", "used"], vec![vec![text("core"), boolean(true)]])
+                ResultTable::strings(
+                    &["module name", "used"],
+                    vec![vec![text("core"), boolean(true)]],
+                )
             } else {
                 ResultTable::list("module name", ["core".to_owned()])
             }
@@ -195,7 +195,8 @@ pub(super) fn show(session: &Session, s: &ast::Show) -> Result<Effect> {
             if !spec.is_empty() {
                 return Err(Error::unsupported("SHOW PARTITIONS with a PARTITION filter"));
             }
-            let all = session.catalog(&path.catalog)?.list_partitions(&path.database, &path.table)?;
+            let all =
+                session.catalog(&path.catalog)?.list_partitions(&path.database, &path.table)?;
             let shown = all.into_iter().map(|p| {
                 p.into_iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join("/")
             });
@@ -205,7 +206,9 @@ pub(super) fn show(session: &Session, s: &ast::Show) -> Result<Effect> {
         O::Models => ResultTable::list("model name", []),
         O::Procedures => ResultTable::list("procedure name", []),
         O::Jars => ResultTable::list("jars", []),
-        O::Jobs | O::Connections => return Err(Error::unsupported("SHOW JOBS and SHOW CONNECTIONS")),
+        O::Jobs | O::Connections => {
+            return Err(Error::unsupported("SHOW JOBS and SHOW CONNECTIONS"));
+        }
     };
     Ok(Effect::Table(table))
 }
@@ -289,8 +292,10 @@ fn show_create(session: &Session, kind: ObjectKind, name: &ast::ObjectName) -> R
         ObjectKind::View => {
             let (path, table) = table_of(session, name)?;
             let TableKind::View { expanded, .. } = &table.kind else {
-                return Err(Error::validation(format!("{path} is a table")).hint("SHOW CREATE TABLE"))
-                    .at(name.span());
+                return Err(
+                    Error::validation(format!("{path} is a table")).hint("SHOW CREATE TABLE")
+                )
+                .at(name.span());
             };
             let columns: Vec<String> =
                 table.columns.iter().map(|c| format!("  {}", quote(c.name()))).collect();
@@ -304,7 +309,11 @@ fn show_create(session: &Session, kind: ObjectKind, name: &ast::ObjectName) -> R
         ObjectKind::Catalog => {
             let name = name.to_string();
             let options = session.catalog(&name)?.options();
-            format!("CREATE CATALOG {}\nWITH (\n{}\n)\n", quote(&name), options_text(options.iter()))
+            format!(
+                "CREATE CATALOG {}\nWITH (\n{}\n)\n",
+                quote(&name),
+                options_text(options.iter())
+            )
         }
         other => return Err(Error::unsupported(format!("SHOW CREATE {}", other.as_str()))),
     };
@@ -354,11 +363,8 @@ fn create_table_text(path: &TablePath, table: &CatalogTable, temporary: bool) ->
         ));
     }
     let temporary = if temporary { "TEMPORARY " } else { "" };
-    let mut out = format!(
-        "CREATE {temporary}TABLE {} (\n  {}\n)\n",
-        quoted_path(path),
-        lines.join(",\n  ")
-    );
+    let mut out =
+        format!("CREATE {temporary}TABLE {} (\n  {}\n)\n", quoted_path(path), lines.join(",\n  "));
     if let Some(c) = &table.comment {
         let _ = writeln!(out, "COMMENT '{}'", c.replace('\'', "''"));
     }
