@@ -48,10 +48,16 @@ impl Path {
     /// The selected value: None if a part is missing.
     pub fn get(&self, doc: &Json) -> Option<Json> {
         let mut current = vec![doc];
+        let mut definite = true;
         for step in &self.steps {
+            definite &= matches!(step, Step::Key(_) | Step::Index(_));
             let mut next = Vec::new();
             for value in current {
                 select(step, value, &mut next);
+            }
+            if definite && next.is_empty() {
+                // What stands before the first wildcard must be there.
+                return None;
             }
             current = next;
         }

@@ -1,0 +1,138 @@
+//! The command line as a user meets it: results, and errors that name the
+//! statement, the option and the fix.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+fn weir(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_weir")).args(args).output().expect("weir starts")
+}
+
+fn run(sql: &str) -> Output {
+    weir(&["run", "-e", sql, "--format", "csv"])
+}
+
+fn out(o: &Output) -> String {
+    String::from_utf8_lossy(&o.stdout).into_owned()
+}
+
+fn err(o: &Output) -> String {
+    String::from_utf8_lossy(&o.stderr).into_owned()
+}
+
+/// A folder of its own for one test.
+fn scratch(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("weir-cli-{}-{name}", std::process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).expect("scratch folder");
+    dir
+}
+
+#[test]
+fn results_are_csv_blocks() {
+    let o = run("SELECT 1 AS a, '' AS b, CAST(NULL AS INT) AS c; SELECT 'x,y' AS d;");
+    assert!(o.status.success(), "{}", err(&o));
+    assert_eq!(out(&o), "a,b,c\n1,\"\",\n---\nd\n\"x,y\"\n");
+}
+
+#[test]
+fn a_changelog_shows_row_kinds() {
+    let sql = "SELECT g, SUM(x) AS s FROM (VALUES (1, 2), (1, 3)) AS t(g, x) GROUP BY g";
+    let o = weir(&["run", "-e", sql, "--format", "changelog"]);
+    assert!(out(&o).contains("+I[1, "), "{}", out(&o));
+}
+
+#[test]
+fn every_syntax_error_is_reported_before_anything_runs() {
+    let o = run("SELECT 1; SELEC 2; SELECT FROM;");
+    assert!(!o.status.success());
+    assert_eq!(out(&o), "");
+    assert_eq!(err(&o).matches("SQL parse failed").count(), 2, "{}", err(&o));
+}
+
+#[test]
+fn an_unknown_column_is_shown_with_its_place() {
+    let o = run("SELECT a,\n  bee FROM (VALUES (1, 2)) AS t(a, bet)");
+    let e = err(&o);
+    assert!(e.contains(":2:3") && e.contains("did you mean `bet`"), "{e}");
+}
+
+#[test]
+fn an_unknown_option_names_the_nearest() {
+    let o = run("CREATE TABLE t (a INT) WITH ('connector' = 'datagen', 'number-of-row' = '1'); SELECT * FROM t;");
+    assert!(!o.status.success());
+    assert!(err(&o).contains("number-of-rows"), "{}", err(&o));
+}
+
+#[test]
+fn a_missing_file_is_an_error() {
+    let o = run("CREATE TABLE t (a INT) WITH ('connector' = 'filesystem', 'path' = '/nowhere/at/all', 'format' = 'csv'); SELECT * FROM t;");
+    assert!(!o.status.success());
+    assert!(err(&o).contains("/nowhere/at/all"), "{}", err(&o));
+}
+
+#[test]
+fn a_wrong_broker_is_an_error_within_seconds() {
+    let start = Instant::now();
+    let o = run("CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'properties.bootstrap.servers' = '127.0.0.1:1', 'format' = 'json', 'scan.startup.mode' = 'earliest-offset'); SELECT * FROM t;");
+    assert!(!o.status.success());
+    assert!(err(&o).contains("properties.bootstrap.servers"), "{}", err(&o));
+    assert!(start.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn malformed_json_fails_or_is_skipped_as_told() {
+    let dir = scratch("json");
+    fs::write(dir.join("t.json"), "{\"a\":1}\n{oops\n{\"a\":3}\n").expect("write");
+    let table = |more: &str| {
+        format!(
+            "CREATE TABLE t (a INT) WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'json'{more}); SELECT a FROM t;",
+            dir.join("t.json").display()
+        )
+    };
+    let o = run(&table(""));
+    assert!(!o.status.success());
+    assert!(err(&o).contains("json.ignore-parse-errors"), "{}", err(&o));
+    let o = run(&table(", 'json.ignore-parse-errors' = 'true'"));
+    assert_eq!(out(&o), "a\n1\n3\n", "{}", err(&o));
+    let _ = fs::remove_dir_all(dir);
+}
+
+#[test]
+fn a_type_mismatch_prints_both_schemas() {
+    let o = run("CREATE TABLE s (a INT, b STRING) WITH ('connector' = 'blackhole'); INSERT INTO s SELECT 'x', 1;");
+    let e = err(&o);
+    assert!(e.contains("do not match") && e.contains("Sink schema"), "{e}");
+}
+
+#[test]
+fn check_reports_all_findings_and_warns_of_swapped_columns() {
+    let dir = scratch("check");
+    let file = dir.join("s.sql");
+    fs::write(
+        &file,
+        "CREATE TABLE s (total BIGINT, auto BIGINT) WITH ('connector' = 'blackhole');
+INSERT INTO s SELECT CAST(1 AS BIGINT) AS auto, CAST(2 AS BIGINT) AS total;
+INSERT INTO s SELECT nope FROM missing;
+SELECT FROM;",
+    )
+    .expect("write");
+    let o = weir(&["check", file.to_str().expect("utf-8")]);
+    let e = err(&o);
+    assert!(e.contains("warning: query column 'auto'") && e.contains("BY NAME"), "{e}");
+    assert!(e.contains("'missing' not found") && e.contains("SQL parse failed"), "{e}");
+    let _ = fs::remove_dir_all(dir);
+}
+
+#[test]
+fn check_prints_canonical_sql() {
+    let dir = scratch("print");
+    let file = dir.join("s.sql");
+    fs::write(&file, "select a,b from t where a>1").expect("write");
+    let o = weir(&["check", file.to_str().expect("utf-8"), "--print"]);
+    let text = out(&o).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("SELECT a, b FROM t WHERE a > 1"), "{text}");
+    let _ = fs::remove_dir_all(dir);
+}
