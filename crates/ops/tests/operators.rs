@@ -271,7 +271,7 @@ fn hopping_windows_share_slices() {
     let fired = mark(op.as_mut(), 14);
     assert_eq!(
         fired,
-        ["+I a 1 -5 5 4", "+I a 3 0 10 9", "+I a 2 5 15 14", "+I b 4 5 15 14", "wm 14"]
+        ["+I a 1 -5 5 4", "+I a 3 0 10 9", "+I b 4 5 15 14", "+I a 2 5 15 14", "wm 14"]
     );
     // The window 0..10 is over, but 5..15's slice went with it: 10..20 still takes the row.
     push(op.as_mut(), 0, batch(&input, &["+I a 12 8", "+I a 7 100"]));

@@ -204,12 +204,11 @@ impl Session {
     pub fn find(&self, parts: &[&str]) -> Result<(TablePath, Option<CatalogTable>)> {
         let path = self.qualify(parts)?;
         let here = self.table(&path)?;
-        if let (None, [name]) = (&here, parts) {
-            if let Some(other) = self.created.get(*name) {
-                if let Some(table) = self.table(other)? {
-                    return Ok((other.clone(), Some(table)));
-                }
-            }
+        if let (None, [name]) = (&here, parts)
+            && let Some(other) = self.created.get(*name)
+            && let Some(table) = self.table(other)?
+        {
+            return Ok((other.clone(), Some(table)));
         }
         Ok((path, here))
     }

@@ -61,14 +61,18 @@ fn an_unknown_column_is_shown_with_its_place() {
 
 #[test]
 fn an_unknown_option_names_the_nearest() {
-    let o = run("CREATE TABLE t (a INT) WITH ('connector' = 'datagen', 'number-of-row' = '1'); SELECT * FROM t;");
+    let o = run(
+        "CREATE TABLE t (a INT) WITH ('connector' = 'datagen', 'number-of-row' = '1'); SELECT * FROM t;",
+    );
     assert!(!o.status.success());
     assert!(err(&o).contains("number-of-rows"), "{}", err(&o));
 }
 
 #[test]
 fn a_missing_file_is_an_error() {
-    let o = run("CREATE TABLE t (a INT) WITH ('connector' = 'filesystem', 'path' = '/nowhere/at/all', 'format' = 'csv'); SELECT * FROM t;");
+    let o = run(
+        "CREATE TABLE t (a INT) WITH ('connector' = 'filesystem', 'path' = '/nowhere/at/all', 'format' = 'csv'); SELECT * FROM t;",
+    );
     assert!(!o.status.success());
     assert!(err(&o).contains("/nowhere/at/all"), "{}", err(&o));
 }
@@ -76,7 +80,9 @@ fn a_missing_file_is_an_error() {
 #[test]
 fn a_wrong_broker_is_an_error_within_seconds() {
     let start = Instant::now();
-    let o = run("CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'properties.bootstrap.servers' = '127.0.0.1:1', 'format' = 'json', 'scan.startup.mode' = 'earliest-offset'); SELECT * FROM t;");
+    let o = run(
+        "CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 't', 'properties.bootstrap.servers' = '127.0.0.1:1', 'format' = 'json', 'scan.startup.mode' = 'earliest-offset'); SELECT * FROM t;",
+    );
     assert!(!o.status.success());
     assert!(err(&o).contains("properties.bootstrap.servers"), "{}", err(&o));
     assert!(start.elapsed() < Duration::from_secs(30));
@@ -102,7 +108,9 @@ fn malformed_json_fails_or_is_skipped_as_told() {
 
 #[test]
 fn a_type_mismatch_prints_both_schemas() {
-    let o = run("CREATE TABLE s (a INT, b STRING) WITH ('connector' = 'blackhole'); INSERT INTO s SELECT 'x', 1;");
+    let o = run(
+        "CREATE TABLE s (a INT, b STRING) WITH ('connector' = 'blackhole'); INSERT INTO s SELECT 'x', 1;",
+    );
     let e = err(&o);
     assert!(e.contains("do not match") && e.contains("Sink schema"), "{e}");
 }

@@ -50,11 +50,11 @@ fn strip_window(rel: &Rel) -> Option<Stripped> {
 fn strip_project(s: Stripped, exprs: &[Expr], schema: &Schema) -> Option<Stripped> {
     let (mut kept, mut names, mut columns) = (Vec::new(), Vec::new(), Vec::new());
     for (e, f) in exprs.iter().zip(&schema.fields) {
-        if let Expr::Column { index, .. } = e {
-            if !matches!(s.columns[*index], Column::Plain(_)) {
-                columns.push(s.columns[*index]);
-                continue;
-            }
+        if let Expr::Column { index, .. } = e
+            && !matches!(s.columns[*index], Column::Plain(_))
+        {
+            columns.push(s.columns[*index]);
+            continue;
         }
         columns.push(Column::Plain(kept.len()));
         kept.push(plain(e, &s.columns)?);
@@ -138,25 +138,21 @@ impl Planner<'_> {
         rel: &Rel,
         ub: bool,
     ) -> Result<Built> {
-        if let Some(s) = strip_window(input) {
-            if let Some((plain_keys, plain_calls)) = strip_aggregate(&s, keys, calls) {
-                let below = self.build(&s.rel, true)?;
-                let built = self.window_aggregate(
-                    below,
-                    s.window.clone(),
-                    None,
-                    &plain_keys,
-                    &plain_calls,
-                )?;
-                let roles: Vec<Column> = keys.iter().map(|&k| s.columns[k]).collect();
-                return Ok(self.arrange_window(built, &roles, &plain_keys, calls.len(), rel));
-            }
+        if let Some(s) = strip_window(input)
+            && let Some((plain_keys, plain_calls)) = strip_aggregate(&s, keys, calls)
+        {
+            let below = self.build(&s.rel, true)?;
+            let built =
+                self.window_aggregate(below, s.window.clone(), None, &plain_keys, &plain_calls)?;
+            let roles: Vec<Column> = keys.iter().map(|&k| s.columns[k]).collect();
+            return Ok(self.arrange_window(built, &roles, &plain_keys, calls.len(), rel));
         }
         let built = self.build(input, true)?;
-        if let Some(w) = built.props.window {
-            if keys.contains(&w.start) && keys.contains(&w.end) {
-                return self.attached_aggregate(built, w, keys, calls, rel);
-            }
+        if let Some(w) = built.props.window
+            && keys.contains(&w.start)
+            && keys.contains(&w.end)
+        {
+            return self.attached_aggregate(built, w, keys, calls, rel);
         }
         self.group_aggregate(built, keys, calls, rel, ub)
     }

@@ -189,12 +189,11 @@ impl Planner<'_> {
     ) -> Result<Built> {
         let left = self.build(left, true)?;
         let right = self.build(right, true)?;
-        if let (Some(l), Some(r)) = (left.props.window, right.props.window) {
-            if let Some(built) =
+        if let (Some(l), Some(r)) = (left.props.window, right.props.window)
+            && let Some(built) =
                 self.try_window_join(left.clone(), right.clone(), (l, r), kind, condition, rel)
-            {
-                return Ok(built);
-            }
+        {
+            return Ok(built);
         }
         let width = self.schema(&left).len();
         let (keys, rest) = split_condition(condition, width);

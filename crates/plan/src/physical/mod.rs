@@ -131,14 +131,13 @@ impl<'a> Planner<'a> {
             .map(|(node, distribution)| InputSpec { node, distribution })
             .collect();
         let shared = !matches!(op, OpSpec::Sink(_) | OpSpec::Collect);
-        if shared {
-            if let Some(i) = self
+        if shared
+            && let Some(i) = self
                 .nodes
                 .iter()
                 .position(|n| n.op == op && n.inputs == inputs && n.schema == schema)
-            {
-                return i;
-            }
+        {
+            return i;
         }
         let uid = format!("{}-{}", self.nodes.len(), name);
         self.nodes.push(NodeSpec { uid, name: name.to_owned(), op, inputs, schema, changelog });

@@ -124,16 +124,17 @@ impl Planner<'_> {
             out.fields
                 .push(weir_core::Field::new("rank", weir_core::DataType::bigint().not_null()));
         }
-        if let Some(w) = input.props.window {
-            if rank.partition.contains(&w.start) && rank.partition.contains(&w.end) {
-                let mut rank = rank;
-                rank.partition.retain(|&c| c != w.start && c != w.end && Some(c) != w.time);
-                let distribution = hash_or_single(&rank.partition);
-                let op = OpSpec::WindowRank { rank, window: (w.start, w.end) };
-                let edge = vec![(input.node, distribution)];
-                let node = self.add("WindowRank", op, edge, out, ChangelogMode::INSERT_ONLY);
-                return Ok(Built { node, props: Props { unique: vec![], window: Some(w) } });
-            }
+        if let Some(w) = input.props.window
+            && rank.partition.contains(&w.start)
+            && rank.partition.contains(&w.end)
+        {
+            let mut rank = rank;
+            rank.partition.retain(|&c| c != w.start && c != w.end && Some(c) != w.time);
+            let distribution = hash_or_single(&rank.partition);
+            let op = OpSpec::WindowRank { rank, window: (w.start, w.end) };
+            let edge = vec![(input.node, distribution)];
+            let node = self.add("WindowRank", op, edge, out, ChangelogMode::INSERT_ONLY);
+            return Ok(Built { node, props: Props { unique: vec![], window: Some(w) } });
         }
         let unique = if rank.end == rank.start && rank.function == "ROW_NUMBER" {
             vec![rank.partition.clone()]

@@ -69,11 +69,11 @@ pub(crate) fn has_aggregate(e: &ast::Expr) -> bool {
 /// Children, for OVER calls with the window's expressions too.
 fn over_parts(e: &ast::Expr) -> Vec<&ast::Expr> {
     let mut parts = children(e);
-    if let ExprKind::Function(call) = &e.kind {
-        if let Some(ast::WindowRef::Spec(spec)) = &call.over {
-            parts.extend(&spec.partition_by);
-            parts.extend(spec.order_by.iter().map(|o| &o.expr));
-        }
+    if let ExprKind::Function(call) = &e.kind
+        && let Some(ast::WindowRef::Spec(spec)) = &call.over
+    {
+        parts.extend(&spec.partition_by);
+        parts.extend(spec.order_by.iter().map(|o| &o.expr));
     }
     parts
 }

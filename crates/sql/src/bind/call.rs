@@ -221,11 +221,11 @@ impl ExprBinder<'_, '_> {
     /// A value inside JSON_OBJECT or JSON_ARRAY; other JSON functions are embedded, not quoted.
     fn json_item(&mut self, e: &ast::Expr) -> Result<Expr> {
         let value = self.bind(e)?;
-        if let Expr::Call { function, .. } = &value {
-            if matches!(function.as_str(), "JSON_OBJECT" | "JSON_ARRAY") {
-                let ty = value.ty().clone();
-                return Ok(Expr::call("JSON", vec![value], ty));
-            }
+        if let Expr::Call { function, .. } = &value
+            && matches!(function.as_str(), "JSON_OBJECT" | "JSON_ARRAY")
+        {
+            let ty = value.ty().clone();
+            return Ok(Expr::call("JSON", vec![value], ty));
         }
         Ok(value)
     }

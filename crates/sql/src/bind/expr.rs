@@ -55,10 +55,10 @@ impl<'a, 's> ExprBinder<'a, 's> {
 
     /// Binds an expression.
     pub fn bind(&mut self, e: &ast::Expr) -> Result<Expr> {
-        if self.grouping.is_some() {
-            if let Some(bound) = self.bind_grouped(e)? {
-                return Ok(bound);
-            }
+        if self.grouping.is_some()
+            && let Some(bound) = self.bind_grouped(e)?
+        {
+            return Ok(bound);
         }
         self.bind_kind(e).at(e.span)
     }

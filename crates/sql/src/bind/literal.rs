@@ -38,11 +38,11 @@ pub fn number(text: &str, negative: bool) -> Result<Expr> {
         let v: f64 = signed.parse().map_err(|_| invalid())?;
         return Ok(Expr::literal(Value::Double(v), DataType::double().not_null()));
     }
-    if !text.contains('.') {
-        if let Ok(v) = signed.parse::<i64>() {
-            let ty = if i32::try_from(v).is_ok() { DataType::int() } else { DataType::bigint() };
-            return Ok(Expr::literal(Value::Int(v), ty.not_null()));
-        }
+    if !text.contains('.')
+        && let Ok(v) = signed.parse::<i64>()
+    {
+        let ty = if i32::try_from(v).is_ok() { DataType::int() } else { DataType::bigint() };
+        return Ok(Expr::literal(Value::Int(v), ty.not_null()));
     }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = format!("{whole}{fraction}");

@@ -134,10 +134,10 @@ pub fn coerce(expr: Expr, ty: &DataType) -> Expr {
         return expr;
     }
     let target = ty.clone().with_nullable(expr.ty().nullable);
-    if let Expr::Literal { value, ty: from } = &expr {
-        if let Some(value) = cast_literal(value, from, &target) {
-            return Expr::literal(value, target);
-        }
+    if let Expr::Literal { value, ty: from } = &expr
+        && let Some(value) = cast_literal(value, from, &target)
+    {
+        return Expr::literal(value, target);
     }
     Expr::Cast { arg: Box::new(expr), ty: target, safe: false }
 }

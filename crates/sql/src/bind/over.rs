@@ -84,17 +84,16 @@ fn check_offset_default(name: &str, args: &[Expr]) -> Result<()> {
     if !matches!(name, "LAG" | "LEAD") {
         return Ok(());
     }
-    if let [value, _, default] = args {
-        if !default.ty().same_kind(value.ty())
-            && !matches!(default.ty().kind, weir_core::TypeKind::Null)
-            && !(default.ty().is_string() && value.ty().is_string())
-        {
-            return Err(Error::validation(format!(
-                "Please explicitly cast default value {} to {}",
-                default.ty(),
-                value.ty()
-            )));
-        }
+    if let [value, _, default] = args
+        && !default.ty().same_kind(value.ty())
+        && !matches!(default.ty().kind, weir_core::TypeKind::Null)
+        && !(default.ty().is_string() && value.ty().is_string())
+    {
+        return Err(Error::validation(format!(
+            "Please explicitly cast default value {} to {}",
+            default.ty(),
+            value.ty()
+        )));
     }
     Ok(())
 }

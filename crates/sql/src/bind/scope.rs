@@ -116,10 +116,10 @@ impl<'a> Scope<'a> {
         }
         // Qualified by database or catalog: the table's own name comes last.
         for table in 1..parts.len().saturating_sub(1).min(3) {
-            if self.has_relation(parts[table]) {
-                if let [one] = self.find(Some(parts[table]), parts[table + 1], true).as_slice() {
-                    return Ok(Some((*one, table + 2)));
-                }
+            if self.has_relation(parts[table])
+                && let [one] = self.find(Some(parts[table]), parts[table + 1], true).as_slice()
+            {
+                return Ok(Some((*one, table + 2)));
             }
         }
         match self.find(None, parts[0], true).as_slice() {

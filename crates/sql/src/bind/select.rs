@@ -409,12 +409,11 @@ fn order_target(
                 .at(e.span),
         };
     }
-    if let ExprKind::Identifier(name) = &e.kind {
-        if let [one] = name.0.as_slice() {
-            if let Some(at) = items.iter().position(|(_, n)| *n == one.value) {
-                return Ok(Target::Item(at));
-            }
-        }
+    if let ExprKind::Identifier(name) = &e.kind
+        && let [one] = name.0.as_slice()
+        && let Some(at) = items.iter().position(|(_, n)| *n == one.value)
+    {
+        return Ok(Target::Item(at));
     }
     let bound = b.bind(e)?;
     Ok(match items.iter().position(|(i, _)| *i == bound) {
@@ -431,16 +430,16 @@ fn unalias(e: &ast::Expr, projection: &[SelectItem]) -> ast::Expr {
 }
 
 fn replace_aliases(e: &mut ast::Expr, projection: &[SelectItem]) {
-    if let ExprKind::Identifier(name) = &e.kind {
-        if let [one] = name.0.as_slice() {
-            let found = projection.iter().find_map(|i| match i {
-                SelectItem::Expr { expr, alias: Some(a), .. } if a.value == one.value => Some(expr),
-                _ => None,
-            });
-            if let Some(expr) = found {
-                *e = expr.clone();
-                return;
-            }
+    if let ExprKind::Identifier(name) = &e.kind
+        && let [one] = name.0.as_slice()
+    {
+        let found = projection.iter().find_map(|i| match i {
+            SelectItem::Expr { expr, alias: Some(a), .. } if a.value == one.value => Some(expr),
+            _ => None,
+        });
+        if let Some(expr) = found {
+            *e = expr.clone();
+            return;
         }
     }
     match &mut e.kind {

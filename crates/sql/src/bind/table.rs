@@ -23,10 +23,10 @@ impl Binder<'_> {
     ) -> Result<(Rel, String)> {
         let parts: Vec<&str> = name.parts().collect();
         let alias = parts.last().copied().unwrap_or_default().to_owned();
-        if let [one] = parts.as_slice() {
-            if let Some(cte) = self.ctes.borrow().get(*one) {
-                return Ok((Rel::clone(cte), alias));
-            }
+        if let [one] = parts.as_slice()
+            && let Some(cte) = self.ctes.borrow().get(*one)
+        {
+            return Ok((Rel::clone(cte), alias));
         }
         let (path, table) = self.session.find(&parts).at(name.span())?;
         let Some(mut table) = table else {

@@ -231,10 +231,11 @@ fn check_unused(table: &CatalogTable, name: &str) -> Result<()> {
     let used_by =
         |what: String| Err(Error::validation(format!("The column '{name}' is used by {what}")));
     for c in &table.columns {
-        if let CatalogColumn::Computed { name: other, expression, .. } = c {
-            if other != name && quoted(expression) {
-                return used_by(format!("the computed column '{other}'"));
-            }
+        if let CatalogColumn::Computed { name: other, expression, .. } = c
+            && other != name
+            && quoted(expression)
+        {
+            return used_by(format!("the computed column '{other}'"));
         }
     }
     if table.primary_key.as_ref().is_some_and(|k| k.columns.iter().any(|c| c == name)) {
@@ -259,14 +260,15 @@ fn rename_column(table: &mut CatalogTable, from: &ast::Ident, to: &ast::Ident) -
     }
     let at = find(table, from)?;
     for c in &table.columns {
-        if let CatalogColumn::Computed { name, expression, .. } = c {
-            if *name != from.value && expression.contains(&from.value) {
-                return Err(Error::validation(format!(
-                    "The column '{}' is referenced by the computed column '{name}'",
-                    from.value
-                )))
-                .at(from.span);
-            }
+        if let CatalogColumn::Computed { name, expression, .. } = c
+            && *name != from.value
+            && expression.contains(&from.value)
+        {
+            return Err(Error::validation(format!(
+                "The column '{}' is referenced by the computed column '{name}'",
+                from.value
+            )))
+            .at(from.span);
         }
     }
     match &mut table.columns[at] {

@@ -547,11 +547,9 @@ impl JsonReader {
         let raw = &c.bytes[start..c.pos];
         if matches!(first, b'{' | b'[') {
             // As Flink does, the nested value is printed again, without white space.
-            let compact = serde_json::from_slice::<serde_json::Value>(raw).map_err(|_| Fault {
-                syntax: true,
-                at: start,
-                expected: "a JSON value",
-            })?;
+            let mut compact = serde_json::from_slice::<serde_json::Value>(raw)
+                .map_err(|_| Fault { syntax: true, at: start, expected: "a JSON value" })?;
+            plain_numbers(&mut compact);
             column.push_str(&compact.to_string());
         } else {
             column.push_bytes(raw);
@@ -667,5 +665,20 @@ fn timestamp_form(style: TimestampStyle, zone: bool) -> &'static str {
         (TimestampStyle::Sql, true) => "a TIMESTAMP_LTZ 'yyyy-MM-dd HH:mm:ss.SSSZ' with a final Z",
         (TimestampStyle::Iso, false) => "a TIMESTAMP 'yyyy-MM-ddTHH:mm:ss.SSS'",
         (TimestampStyle::Iso, true) => "a TIMESTAMP_LTZ 'yyyy-MM-ddTHH:mm:ss.SSSZ'",
+    }
+}
+
+/// Fractions as doubles print them, whatever the JSON library keeps of their digits:
+/// another crate of the build may switch it to exact digits.
+fn plain_numbers(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Number(n) if n.as_i64().is_none() && n.as_u64().is_none() => {
+            if let Some(exact) = n.as_f64().and_then(serde_json::Number::from_f64) {
+                *n = exact;
+            }
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(plain_numbers),
+        serde_json::Value::Object(members) => members.values_mut().for_each(plain_numbers),
+        _ => {}
     }
 }
