@@ -25,6 +25,8 @@ pub struct Sort {
     codec: RowCodec,
     buffer: Vec<ChangeBatch>,
     watermark: i64,
+    /// Time of the last row that left: Flink calls a row late only behind that.
+    last: i64,
     ready: Option<ChangeBatch>,
     at: usize,
     held_mark: Option<Mark>,
@@ -54,6 +56,7 @@ impl Sort {
             codec: RowCodec::new(input),
             buffer: Vec::new(),
             watermark: i64::MIN,
+            last: i64::MIN,
             ready: None,
             at: 0,
             held_mark: None,
@@ -103,6 +106,8 @@ impl Sort {
         let due = |&i: &u32| times.get(i as usize).is_none_or(|t| t <= self.watermark);
         let (now, later): (Vec<u32>, Vec<u32>) = (0..all.len() as u32).partition(due);
         if !now.is_empty() {
+            let newest = now.iter().filter_map(|&i| times.get(i as usize)).max();
+            self.last = newest.unwrap_or(i64::MIN).max(self.last);
             self.ready = Some(self.sorted(&all, now)?);
             self.at = 0;
         }
@@ -121,7 +126,7 @@ impl Operator for Sort {
         }
         let times = Times::of(batch.column(self.order_by[0].column))?;
         let keep: Vec<u32> = (0..batch.len() as u32)
-            .filter(|&i| times.get(i as usize).is_some_and(|t| t > self.watermark))
+            .filter(|&i| times.get(i as usize).is_some_and(|t| t > self.last))
             .collect();
         out.count_late((batch.len() - keep.len()) as u64);
         self.buffer.push(batch.take(&UInt32Array::from(keep))?);

@@ -202,6 +202,8 @@ impl<'a> Planner<'a> {
             }
             RelOp::Project { input, exprs } => self.build_project(input, exprs, rel, ub),
             RelOp::Filter { input, predicate } => self.build_filter(input, predicate, ub, true),
+            // Batch mode sees all rows before any result: nothing is late.
+            RelOp::Watermark { input, .. } if self.settings.batch => self.build(input, ub),
             RelOp::Watermark { input, rowtime, watermark } => {
                 let input = self.build(input, ub)?;
                 let mode = self.mode(&input);

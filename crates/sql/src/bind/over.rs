@@ -20,6 +20,11 @@ pub(crate) struct OverCall {
 }
 
 impl OverCall {
+    /// Frames may differ within one window of a streaming query, partitions and orders not.
+    fn same_order(&self, other: &OverCall) -> bool {
+        self.partition == other.partition && self.order == other.order
+    }
+
     fn same_window(&self, other: &OverCall) -> bool {
         self.partition == other.partition && self.order == other.order && self.frame == other.frame
     }
@@ -147,7 +152,8 @@ impl Binder<'_> {
                 None => groups.push(vec![i]),
             }
         }
-        if groups.len() > 1 && !self.session.is_batch() {
+        let one_order = groups.iter().all(|g| calls[g[0]].same_order(&calls[groups[0][0]]));
+        if !one_order && !self.session.is_batch() {
             return Err(Error::validation(
                 "Over Agg: Unsupported use of OVER windows. All aggregates must be computed on the same window.",
             )
