@@ -1,0 +1,2 @@
+CREATE TABLE ticks (symbol STRING, seq INT, price DOUBLE, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '20' SECOND) WITH ('connector' = 'filesystem', 'path' = '${CASE_DIR}/ticks.csv', 'format' = 'csv');
+SELECT symbol, seq, LAG(seq) OVER (PARTITION BY symbol ORDER BY ts) AS l, LAST_VALUE(seq) OVER (PARTITION BY symbol ORDER BY ts) AS f FROM ticks;

@@ -1,0 +1,2 @@
+CREATE TABLE orders (order_id INT, customer STRING, product STRING, amount DECIMAL(10, 2), qty INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'filesystem', 'path' = '${CASE_DIR}/orders.csv', 'format' = 'csv');
+SELECT a.order_id AS x, b.order_id AS y FROM orders a JOIN orders b ON a.customer = b.customer AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '30' SECOND AND a.order_id < b.order_id;

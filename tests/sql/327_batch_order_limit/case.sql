@@ -1,0 +1,4 @@
+SET 'execution.runtime-mode' = 'batch';
+-- @ordered
+CREATE TABLE orders (order_id INT, customer STRING, product STRING, amount DECIMAL(10, 2), qty INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'filesystem', 'path' = '${CASE_DIR}/orders.csv', 'format' = 'csv');
+SELECT product, COUNT(*) AS c, SUM(amount) AS s FROM orders GROUP BY product ORDER BY c DESC, product LIMIT 2;

@@ -1,0 +1,3 @@
+CREATE TABLE n (id INT, t ARRAY<STRING>, m MAP<STRING, INT>, r ROW<a INT, b STRING>) WITH ('connector'='blackhole');
+SHOW COLUMNS FROM n;
+SHOW CREATE TABLE n;

@@ -1,0 +1,1 @@
+SELECT id, e FROM (VALUES (1, ARRAY['a', 'b']), (2, CAST(NULL AS ARRAY<STRING>))) AS t(id, arr) LEFT JOIN UNNEST(arr) AS u(e) ON TRUE;

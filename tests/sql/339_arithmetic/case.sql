@@ -1,0 +1,1 @@
+SELECT 7 / 2 AS a, -7 / 2 AS b, MOD(-7, 3) AS c, 7.0 / 2 AS d, 1e0 / 3 AS e, CAST(300 AS TINYINT) AS f, TRY_CAST('x' AS INT) AS g, ROUND(2.567, 2) AS h, ABS(-3) AS i, CEIL(1.2) AS j, FLOOR(-1.2) AS k;

@@ -1,0 +1,1 @@
+SELECT CASE WHEN a > 1 THEN 'big' WHEN a = 1 THEN 'one' END AS c, COALESCE(b, 0) AS d, NULLIF(a, 1) AS e, IF(a > 1, 1, 2) AS f, GREATEST(a, 2) AS g, b IS NULL AS h FROM (VALUES (1, CAST(NULL AS INT)), (2, 5)) AS t(a, b);
