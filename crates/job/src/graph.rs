@@ -101,7 +101,7 @@ fn operator_factory(node: &NodeSpec, plan: &Plan, settings: &JobSettings) -> Nod
     let (node, settings) = (node.clone(), settings.clone());
     Arc::new(move |task: &TaskContext| {
         let context = OpContext {
-            eval: settings.eval.clone(),
+            eval: settings.eval,
             task: *task,
             inputs: modes.clone(),
             state_ttl: settings.state_ttl,

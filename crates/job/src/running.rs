@@ -73,10 +73,11 @@ impl RunningJob {
         if ended {
             return Ok(true);
         }
-        if let (None, Some(interval)) = (self.open, self.interval) {
-            if !self.committers.is_empty() && self.last.elapsed() >= interval {
-                self.trigger();
-            }
+        if let (None, Some(interval)) = (self.open, self.interval)
+            && !self.committers.is_empty()
+            && self.last.elapsed() >= interval
+        {
+            self.trigger();
         }
         Ok(false)
     }

@@ -182,10 +182,8 @@ fn shown(cell: Option<&str>) -> String {
 fn json_value(cell: Option<&str>, field: &weir_core::Field) -> serde_json::Value {
     let Some(text) = cell else { return serde_json::Value::Null };
     let typed = field.ty.is_numeric() || matches!(field.ty.kind, weir_core::TypeKind::Boolean);
-    if typed {
-        if let Ok(v) = serde_json::from_str(&text.to_lowercase()) {
-            return v;
-        }
+    if typed && let Ok(v) = serde_json::from_str(&text.to_lowercase()) {
+        return v;
     }
     serde_json::Value::String(text.to_owned())
 }

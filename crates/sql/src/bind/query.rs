@@ -5,7 +5,7 @@ use std::rc::Rc;
 use weir_core::{DataType, Error, Field, Result, Schema, TypeKind, Value};
 use weir_functions::Expr;
 use weir_parser::ast::{self, SetExpr, SetOp};
-use weir_spec::{JoinKind, SortKey};
+use weir_spec::{AggregateCall, JoinKind, OverFrame, OverSpec, SortKey};
 
 use super::aggregate::generated_name;
 use super::select::{BoundSelect, distinct, one_row};
@@ -186,9 +186,8 @@ impl Binder<'_> {
             }
             SetOp::Intersect if !s.all => Ok(semi(distinct(left), right, JoinKind::Semi)?),
             SetOp::Except if !s.all => Ok(semi(distinct(left), right, JoinKind::Anti)?),
-            SetOp::Intersect | SetOp::Except => {
-                Err(Error::unsupported("INTERSECT ALL and EXCEPT ALL")).at(s.span)
-            }
+            SetOp::Intersect => bag_operation(left, right, JoinKind::Semi),
+            SetOp::Except => bag_operation(left, right, JoinKind::Anti),
         }
     }
 }
@@ -279,6 +278,41 @@ fn semi(left: Rel, right: Rel, kind: JoinKind) -> Result<Rel> {
         condition: conjunction(conditions),
     };
     Ok(Rel::new(op, schema))
+}
+
+/// INTERSECT ALL and EXCEPT ALL: equal rows are numbered on both sides, and a row
+/// meets the one of the same number.
+fn bag_operation(left: Rel, right: Rel, kind: JoinKind) -> Result<Rel> {
+    let columns: Vec<usize> = (0..left.schema.len()).collect();
+    let joined = semi(numbered(left), numbered(right), kind)?;
+    Ok(joined.select(&columns))
+}
+
+/// Appends the number of each row among its equals.
+fn numbered(rel: Rel) -> Rel {
+    let ty = DataType::bigint().not_null();
+    let call = AggregateCall {
+        function: "ROW_NUMBER".to_owned(),
+        args: vec![],
+        literals: vec![],
+        distinct: false,
+        filter: None,
+        order_by: vec![],
+        ty: ty.clone(),
+        name: "$n".to_owned(),
+    };
+    // Within a partition of equal rows any order is as good as another.
+    let order_by = vec![SortKey { column: 0, descending: false, nulls_first: true }];
+    let over = OverSpec {
+        partition: (0..rel.schema.len()).collect(),
+        order_by,
+        time_ordered: false,
+        frame: OverFrame::Rows(None),
+        calls: vec![call],
+    };
+    let mut schema = rel.schema.clone();
+    schema.fields.push(Field::new("$n", ty));
+    Rel::new(RelOp::Over { input: Box::new(rel), over }, schema)
 }
 
 /// Gives a plan other column names (CTE and table aliases).
