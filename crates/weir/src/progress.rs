@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use weir_job::Progress;
 
-/// Shows a job's counters at most a few times a second.
+/// Shows a job's counters at most a few times a second, one line per INSERT.
 pub struct ProgressLine {
     on: bool,
-    shown: bool,
+    /// Lines on the screen that the next drawing replaces.
+    drawn: usize,
     started: Instant,
     last: Instant,
 }
@@ -17,53 +18,60 @@ impl ProgressLine {
     /// For a job that starts now.
     pub fn new() -> Self {
         let now = Instant::now();
-        Self { on: std::io::stderr().is_terminal(), shown: false, started: now, last: now }
+        Self { on: std::io::stderr().is_terminal(), drawn: 0, started: now, last: now }
     }
 
-    /// Redraws the line when it is time.
+    /// Redraws the lines when it is time.
     pub fn tick(&mut self, progress: &Progress) {
         if self.on && self.last.elapsed() >= Duration::from_millis(250) {
             self.last = Instant::now();
-            self.shown = true;
-            eprint!("\r\x1b[2K{}", describe(progress, self.started.elapsed()));
-            let _ = std::io::stderr().flush();
+            self.draw(progress);
         }
     }
 
-    /// Leaves the last state on a line of its own.
-    pub fn done(&self, progress: &Progress) {
+    /// Leaves the last state on lines of their own.
+    pub fn done(&mut self, progress: &Progress) {
         if self.on {
-            let clear = if self.shown { "\r\x1b[2K" } else { "" };
-            eprintln!("{clear}{}", describe(progress, self.started.elapsed()));
+            self.draw(progress);
         }
+    }
+
+    fn draw(&mut self, progress: &Progress) {
+        let lines = describe(progress, self.started.elapsed());
+        let up = if self.drawn > 0 { format!("\x1b[{}A", self.drawn) } else { String::new() };
+        let text: String = lines.iter().map(|l| format!("\r\x1b[2K{l}\n")).collect();
+        eprint!("{up}{text}");
+        let _ = std::io::stderr().flush();
+        self.drawn = lines.len();
     }
 }
 
-/// `in 1000000 (250000/s), out 999000, watermark .. (lag ..), 3 commits`
-fn describe(progress: &Progress, elapsed: Duration) -> String {
-    let sources = progress.nodes.iter().filter(|n| n.name.starts_with("Source:"));
-    let sinks = progress.nodes.iter().filter(|n| n.name.starts_with("Sink:"));
-    let rows_in: u64 = sources.map(|n| n.rows_out).sum();
-    let rows_out: u64 = sinks.map(|n| n.rows_in).sum();
-    let late: u64 = progress.nodes.iter().map(|n| n.late).sum();
+/// Per sink: `table: in 1000000 (250000/s), out 999000 (..), watermark .. (lag ..), 3 checkpoints`.
+/// The input is that of the whole job: sinks of one job share their sources.
+fn describe(progress: &Progress, elapsed: Duration) -> Vec<String> {
     let seconds = elapsed.as_secs_f64().max(0.001);
-    let mut line = format!(
-        "in {rows_in} ({:.0}/s), out {rows_out} ({:.0}/s)",
-        rows_in as f64 / seconds,
-        rows_out as f64 / seconds
-    );
+    let rate = |rows: u64| format!("{rows} ({:.0}/s)", rows as f64 / seconds);
+    let sources = progress.nodes.iter().filter(|n| n.name.starts_with("Source:"));
+    let rows_in: u64 = sources.map(|n| n.rows_out).sum();
+    let late: u64 = progress.nodes.iter().map(|n| n.late).sum();
+    let mut tail = String::new();
     let watermark = progress.nodes.iter().filter_map(|n| n.watermark).min();
     if let Some(w) = watermark.filter(|&w| w < i64::MAX / 2) {
         let lag = (now_ms() - w).max(0);
-        line.push_str(&format!(", watermark {} (lag {:.1} s)", instant(w), lag as f64 / 1000.0));
+        tail.push_str(&format!(", watermark {} (lag {:.1} s)", instant(w), lag as f64 / 1000.0));
     }
     if late > 0 {
-        line.push_str(&format!(", {late} late"));
+        tail.push_str(&format!(", {late} late"));
     }
     if progress.commits > 0 {
-        line.push_str(&format!(", {} checkpoints", progress.commits));
+        tail.push_str(&format!(", {} checkpoints", progress.commits));
     }
-    line
+    progress
+        .nodes
+        .iter()
+        .filter_map(|n| Some((n.name.strip_prefix("Sink: ")?, n.rows_in)))
+        .map(|(table, rows)| format!("{table}: in {}, out {}{tail}", rate(rows_in), rate(rows)))
+        .collect()
 }
 
 fn now_ms() -> i64 {

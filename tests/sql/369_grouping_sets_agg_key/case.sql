@@ -1,0 +1,2 @@
+CREATE TABLE orders (order_id INT, customer STRING, product STRING, amount DECIMAL(10, 2), qty INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'filesystem', 'path' = '${CASE_DIR}/orders.csv', 'format' = 'csv');
+SELECT product, SUM(qty) AS s, GROUPING_ID(product, customer) AS g FROM orders GROUP BY GROUPING SETS ((product), (product, customer), ());
