@@ -55,15 +55,18 @@ impl Collapse {
             let change = if batch.kind(row).is_plus() { 1 } else { -1 };
             self.seen += 1;
             let order = self.seen;
-            let entry = self.rows.entry_ref(keys.key(row)).or_insert_with(|| Entry {
+            let key = keys.key(row);
+            let entry = self.rows.entry_ref(key).or_insert_with(|| Entry {
                 batch: at,
                 row: row as u32,
                 copies: 0,
                 order,
             });
             entry.copies += change;
+            if entry.copies == 0 {
+                self.rows.remove(key);
+            }
         }
-        self.rows.retain(|_, e| e.copies != 0);
         self.batches.push(ChangeBatch { kinds: None, ..batch });
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! specs. Every node knows its output [`Schema`]; expressions refer to input
 //! columns by position, joins to left columns followed by right columns.
 
-use weir_core::{Field, Schema, Value};
+use weir_core::{DataType, Field, Schema, Value};
 use weir_functions::Expr;
 use weir_spec::{AggregateCall, JoinKind, OverSpec, ReadColumn, SortKey, TableSpec, WindowSpec};
 
@@ -209,4 +209,46 @@ impl Rel {
         let names = columns.iter().map(|&i| self.schema.fields[i].name.clone()).collect();
         self.project(exprs, names)
     }
+}
+
+/// Splits a condition at its top-level ANDs; TRUE has no parts.
+pub fn conjuncts(expr: Expr) -> Vec<Expr> {
+    match expr {
+        Expr::Call { function, args, .. } if function == "AND" => {
+            args.into_iter().flat_map(conjuncts).collect()
+        }
+        e if e == Expr::true_literal() => Vec::new(),
+        e => vec![e],
+    }
+}
+
+/// ANDs conditions; TRUE for none.
+pub fn conjunction(parts: Vec<Expr>) -> Expr {
+    parts
+        .into_iter()
+        .reduce(|a, b| {
+            let nullable = a.ty().nullable || b.ty().nullable;
+            Expr::call("AND", vec![a, b], DataType::boolean().with_nullable(nullable))
+        })
+        .unwrap_or_else(Expr::true_literal)
+}
+
+/// Output columns of a join: the sides that an outer join fills up become
+/// nullable, semi and anti joins have the left columns only.
+pub fn join_schema(left: &Schema, right: &Schema, kind: JoinKind) -> Schema {
+    let side = |schema: &Schema, null: bool| {
+        schema
+            .fields
+            .iter()
+            .map(|f| {
+                let ty = if null { f.ty.clone().null() } else { f.ty.clone() };
+                Field::new(f.name.clone(), ty)
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut fields = side(left, matches!(kind, JoinKind::Right | JoinKind::Full));
+    if !matches!(kind, JoinKind::Semi | JoinKind::Anti) {
+        fields.extend(side(right, matches!(kind, JoinKind::Left | JoinKind::Full)));
+    }
+    Schema::new(fields)
 }

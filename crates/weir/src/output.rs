@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, Write};
 
 use arrow::array::ArrayRef;
 use indexmap::IndexMap;
+use unicode_width::UnicodeWidthStr;
 use weir_core::{ChangeBatch, Result, Schema};
 use weir_functions::Zone;
 use weir_sql::ResultTable;
@@ -159,20 +160,7 @@ fn line(cells: &[String], widths: &[usize]) -> String {
 
 /// Columns on a terminal: East Asian wide characters take two.
 fn width(text: &str) -> usize {
-    text.chars()
-        .map(|c| match c as u32 {
-            0x1100..=0x115F
-            | 0x2E80..=0xA4CF
-            | 0xAC00..=0xD7A3
-            | 0xF900..=0xFAFF
-            | 0xFE30..=0xFE6F
-            | 0xFF00..=0xFF60
-            | 0xFFE0..=0xFFE6
-            | 0x1F300..=0x1FAFF
-            | 0x20000..=0x3FFFD => 2,
-            _ => 1,
-        })
-        .sum()
+    UnicodeWidthStr::width(text)
 }
 
 fn shown(cell: Option<&str>) -> String {
@@ -218,7 +206,8 @@ impl Materialised {
         if let Some(count) = self.rows.get_mut(cells) {
             *count -= 1;
             if *count == 0 {
-                self.rows.shift_remove(cells);
+                // Order only matters for results without retractions.
+                self.rows.swap_remove(cells);
             }
         }
     }

@@ -6,7 +6,6 @@ mod prune;
 mod pushdown;
 
 pub use merge::substitute;
-pub use pushdown::{conjunction, conjuncts as conjuncts_of};
 use weir_sql::rel::Rel;
 
 /// Whether a sub-tree's meaning depends on event time, so that its watermarks matter.

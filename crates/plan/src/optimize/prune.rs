@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use weir_core::{DataType, Field, Schema, TimeAttribute};
 use weir_functions::Expr;
 use weir_spec::{AggregateCall, JoinKind, ReadColumn, SortKey};
-use weir_sql::rel::{Rel, RelOp, Scan};
+use weir_sql::rel::{Rel, RelOp, Scan, join_schema};
 
 /// An output column, then field positions inside it.
 type Path = Vec<usize>;
@@ -186,7 +186,7 @@ impl Pruner {
                 self.prune_join(*left, *right, kind, condition, needed)
             }
             op => {
-                let whole = self.prune_whole(Rel::new(op, schema), &needed);
+                let whole = self.prune_whole(Rel::new(op, schema));
                 expose_fields(whole, needed)
             }
         }
@@ -245,13 +245,13 @@ impl Pruner {
             places.insert(p, at + new_width);
         }
         let condition = relocate(condition, &places);
-        let schema = join_schema(&left, &right, kind);
+        let schema = join_schema(&left.schema, &right.schema, kind);
         let op = RelOp::Join { left: Box::new(left), right: Box::new(right), kind, condition };
         (Rel::new(op, schema), places)
     }
 
     /// Operators that keep all their columns, or whose inputs are read by whole columns.
-    fn prune_whole(&self, rel: Rel, needed: &[Path]) -> Rel {
+    fn prune_whole(&self, rel: Rel) -> Rel {
         let schema = rel.schema;
         match rel.op {
             RelOp::Aggregate { input, keys, calls } => {
@@ -270,7 +270,6 @@ impl Pruner {
             }
             op => {
                 let rel = Rel::new(op, schema);
-                let _ = needed;
                 super::merge::map_inputs(rel, &|i| self.all_columns(i))
             }
         }
@@ -342,23 +341,4 @@ fn prune_scan(scan: Scan, schema: &Schema, needed: Vec<Path>) -> (Rel, Places) {
     }
     let scan = Scan { columns, ..scan };
     (Rel::new(RelOp::Scan(scan), Schema::new(fields)), places_of(&needed))
-}
-
-/// Output columns of a join.
-pub fn join_schema(left: &Rel, right: &Rel, kind: JoinKind) -> Schema {
-    let nullable = |s: &Schema, on: bool| {
-        s.fields
-            .iter()
-            .map(|f| {
-                Field::new(f.name.clone(), if on { f.ty.clone().null() } else { f.ty.clone() })
-            })
-            .collect::<Vec<_>>()
-    };
-    let left_null = matches!(kind, JoinKind::Right | JoinKind::Full);
-    let right_null = matches!(kind, JoinKind::Left | JoinKind::Full);
-    let mut fields = nullable(&left.schema, left_null);
-    if !matches!(kind, JoinKind::Semi | JoinKind::Anti) {
-        fields.extend(nullable(&right.schema, right_null));
-    }
-    Schema::new(fields)
 }

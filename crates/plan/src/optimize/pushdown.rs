@@ -4,34 +4,11 @@
 //! preserved side of outer joins, and grouping keys. They stop at watermarks:
 //! rows that a filter drops still move event time, as in Flink.
 
-use weir_core::DataType;
 use weir_functions::Expr;
 use weir_spec::JoinKind;
-use weir_sql::rel::{Rel, RelOp};
+use weir_sql::rel::{Rel, RelOp, conjunction, conjuncts};
 
 use super::merge::{map_inputs, substitute};
-
-/// Splits a condition at its top-level ANDs.
-pub fn conjuncts(expr: Expr) -> Vec<Expr> {
-    match expr {
-        Expr::Call { function, args, .. } if function == "AND" => {
-            args.into_iter().flat_map(conjuncts).collect()
-        }
-        e if e == Expr::true_literal() => Vec::new(),
-        e => vec![e],
-    }
-}
-
-/// ANDs conditions; TRUE for none.
-pub fn conjunction(parts: Vec<Expr>) -> Expr {
-    parts
-        .into_iter()
-        .reduce(|a, b| {
-            let nullable = a.ty().nullable || b.ty().nullable;
-            Expr::call("AND", vec![a, b], DataType::boolean().with_nullable(nullable))
-        })
-        .unwrap_or_else(Expr::true_literal)
-}
 
 fn filtered(rel: Rel, parts: Vec<Expr>) -> Rel {
     if parts.is_empty() { rel } else { rel.filter(conjunction(parts)) }

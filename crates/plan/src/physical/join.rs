@@ -4,10 +4,9 @@ use weir_core::types::TimeAttribute;
 use weir_core::{Error, Field, Result, Schema, Value};
 use weir_functions::Expr;
 use weir_spec::{ChangelogMode, Distribution, JoinKind, JoinSpec, OpSpec};
-use weir_sql::rel::Rel;
+use weir_sql::rel::{Rel, conjunction, conjuncts, join_schema};
 
 use super::{Built, Planner, Props, WindowColumns, hash_or_single, identity};
-use crate::optimize::{conjunction, conjuncts_of};
 
 /// An equality between the two sides.
 struct KeyPair {
@@ -39,7 +38,7 @@ fn to_right(expr: Expr, width: usize) -> Expr {
 /// Splits a join condition into key equalities and the rest.
 fn split_condition(condition: &Expr, width: usize) -> (Vec<KeyPair>, Vec<Expr>) {
     let (mut keys, mut rest) = (Vec::new(), Vec::new());
-    for c in conjuncts_of(condition.clone()) {
+    for c in conjuncts(condition.clone()) {
         match key_pair(&c, width) {
             Some(k) => keys.push(k),
             None => rest.push(c),
@@ -114,21 +113,7 @@ impl Planner<'_> {
 
     /// Output of a join over keyed sides, appended keys included.
     fn joined_schema(&self, k: &Keyed, kind: JoinKind) -> Schema {
-        let side = |b: &Built, null: bool| {
-            self.schema(b)
-                .fields
-                .iter()
-                .map(|f| {
-                    let ty = if null { f.ty.clone().null() } else { f.ty.clone() };
-                    Field::new(f.name.clone(), ty)
-                })
-                .collect::<Vec<_>>()
-        };
-        let mut fields = side(&k.left, matches!(kind, JoinKind::Right | JoinKind::Full));
-        if !matches!(kind, JoinKind::Semi | JoinKind::Anti) {
-            fields.extend(side(&k.right, matches!(kind, JoinKind::Left | JoinKind::Full)));
-        }
-        Schema::new(fields)
+        join_schema(self.schema(&k.left), self.schema(&k.right), kind)
     }
 
     /// Residual condition in terms of the keyed sides.

@@ -3,10 +3,9 @@
 use weir_core::{Result, Schema, Value};
 use weir_functions::Expr;
 use weir_spec::{ChangelogMode, OpSpec, OverSpec, RankSpec};
-use weir_sql::rel::{Rel, RelOp};
+use weir_sql::rel::{Rel, RelOp, conjuncts};
 
 use super::{Built, Planner, Props, hash_or_single, is_time_attribute};
-use crate::optimize::conjuncts_of;
 
 const RANKING: [&str; 3] = ["ROW_NUMBER", "RANK", "DENSE_RANK"];
 
@@ -54,7 +53,7 @@ fn integer_literal(expr: &Expr) -> Option<i64> {
 fn bounds(predicate: &Expr, rank: usize) -> Option<Bounds> {
     let (mut start, mut end) = (1i64, i64::MAX);
     let mut rest = Vec::new();
-    for c in conjuncts_of(predicate.clone()) {
+    for c in conjuncts(predicate.clone()) {
         match rank_comparison(&c, rank) {
             Some(("=", n)) => {
                 start = start.max(n);

@@ -1,7 +1,7 @@
 //! Joins: ON, USING, NATURAL, LATERAL, temporal joins.
 
 use weir_core::types::TimeAttribute;
-use weir_core::{Error, Field, Result, Schema};
+use weir_core::{Error, Result};
 use weir_functions::Expr;
 use weir_parser::ast::{self, JoinConstraint, TableFactorKind};
 use weir_spec::JoinKind;
@@ -9,9 +9,9 @@ use weir_spec::JoinKind;
 use super::expr::{ExprBinder, Pending};
 use super::from::Bound;
 use super::scope::ScopeColumn;
-use super::subquery::{conjunction, decorrelate, join_condition};
+use super::subquery::{decorrelate, join_condition};
 use super::{At, Binder, Scope, make_call};
-use crate::rel::{Rel, RelOp};
+use crate::rel::{Rel, RelOp, conjunction, join_schema};
 
 /// What joins `left` and `right` have in common before the condition is known.
 fn join_kind(kind: ast::JoinKind) -> Result<JoinKind> {
@@ -27,25 +27,6 @@ fn join_kind(kind: ast::JoinKind) -> Result<JoinKind> {
                 .hint("write FOR SYSTEM_TIME AS OF on a versioned table"));
         }
     })
-}
-
-/// Output columns of a join.
-fn join_schema(left: &Rel, right: &Rel, kind: JoinKind) -> Schema {
-    let side = |rel: &Rel, null: bool| {
-        rel.schema
-            .fields
-            .iter()
-            .map(|f| {
-                let ty = if null { f.ty.clone().null() } else { f.ty.clone() };
-                Field::new(f.name.clone(), ty)
-            })
-            .collect::<Vec<_>>()
-    };
-    let mut fields = side(left, matches!(kind, JoinKind::Right | JoinKind::Full));
-    if !matches!(kind, JoinKind::Semi | JoinKind::Anti) {
-        fields.extend(side(right, matches!(kind, JoinKind::Left | JoinKind::Full)));
-    }
-    Schema::new(fields)
 }
 
 impl Binder<'_> {
@@ -143,7 +124,7 @@ impl Binder<'_> {
             }
             conditions.push(on);
         }
-        let schema = join_schema(&left, &right, kind);
+        let schema = join_schema(&left.schema, &right.schema, kind);
         let left_width = left.schema.len();
         scope.columns.truncate(schema.len());
         let scope = scope.retyped(&schema);
@@ -200,7 +181,7 @@ impl Binder<'_> {
         if !pending.is_empty() {
             return Err(Error::unsupported("a subquery in a join condition")).at(on.span);
         }
-        let schema = join_schema(&left, &right, kind);
+        let schema = join_schema(&left.schema, &right.schema, kind);
         let scope = scope.retyped(&schema);
         let op = RelOp::TemporalJoin {
             left: Box::new(left),

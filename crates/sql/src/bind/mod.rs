@@ -46,6 +46,13 @@ pub fn quote(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
+/// SQL LIKE on plain text, by the same function that queries use.
+pub fn is_like(text: &str, pattern: &str) -> bool {
+    make_call("LIKE", vec![literal::string(text), literal::string(pattern)])
+        .and_then(|call| evaluate_constant(&call))
+        .is_ok_and(|v| v == Value::Boolean(true))
+}
+
 /// Position of a piece of syntax.
 pub fn position(span: Span) -> Position {
     Position { start: span.start, end: span.end }

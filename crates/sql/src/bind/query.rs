@@ -9,9 +9,8 @@ use weir_spec::{AggregateCall, JoinKind, OverFrame, OverSpec, SortKey};
 
 use super::aggregate::generated_name;
 use super::select::{BoundSelect, distinct, one_row};
-use super::subquery::conjunction;
 use super::{At, Binder, Scope, coerce, make_call};
-use crate::rel::{Rel, RelOp};
+use crate::rel::{Rel, RelOp, conjunction};
 
 impl Binder<'_> {
     /// Binds a query; `outer` are the columns of the enclosing query.

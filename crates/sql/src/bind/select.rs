@@ -8,9 +8,9 @@ use weir_spec::{JoinKind, SortKey};
 use super::aggregate::{Grouping, WINDOW, aggregate_rel, generated_name, has_aggregate};
 use super::expr::{ExprBinder, OVER, Pending, SUBQUERY};
 use super::scope::Scope;
-use super::subquery::{conjunction, decorrelate, join_condition};
+use super::subquery::{decorrelate, join_condition};
 use super::{At, Binder, make_call};
-use crate::rel::{Rel, RelOp};
+use crate::rel::{Rel, RelOp, conjunction};
 
 /// A bound SELECT before ORDER BY and LIMIT: hidden sort columns stand behind the visible ones.
 pub(crate) struct BoundSelect {

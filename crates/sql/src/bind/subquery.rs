@@ -13,7 +13,7 @@ use weir_spec::{AggregateCall, JoinKind, OverFrame, OverSpec, SortKey};
 use super::expr::SUBQUERY;
 use super::scope::{OUTER, Scope};
 use super::{Binder, make_call};
-use crate::rel::{Rel, RelOp};
+use crate::rel::{Rel, RelOp, conjunction, conjuncts};
 
 /// A scalar subquery waiting to be joined to the clause that uses it.
 pub(crate) struct ScalarSubquery {
@@ -25,27 +25,6 @@ pub(crate) struct ScalarSubquery {
     pub ty: DataType,
     /// COUNT answers 0 where the join finds no row.
     zero_when_empty: bool,
-}
-
-/// Splits a condition at its top-level ANDs.
-pub(crate) fn conjuncts(e: Expr, out: &mut Vec<Expr>) {
-    match e {
-        Expr::Call { function, args, .. } if function == "AND" => {
-            args.into_iter().for_each(|a| conjuncts(a, out));
-        }
-        e => out.push(e),
-    }
-}
-
-/// ANDs conditions; TRUE for none.
-pub(crate) fn conjunction(parts: Vec<Expr>) -> Expr {
-    parts
-        .into_iter()
-        .reduce(|a, b| {
-            let nullable = a.ty().nullable || b.ty().nullable;
-            Expr::call("AND", vec![a, b], DataType::boolean().with_nullable(nullable))
-        })
-        .unwrap_or_else(Expr::true_literal)
 }
 
 fn is_correlated(e: &Expr) -> bool {
@@ -88,9 +67,8 @@ pub(crate) fn decorrelate(rel: Rel) -> Result<Decorrelated> {
     match rel.op {
         RelOp::Filter { input, predicate } => {
             let mut d = decorrelate(*input)?;
-            let mut parts = Vec::new();
-            conjuncts(predicate, &mut parts);
-            let (up, stay): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_correlated);
+            let (up, stay): (Vec<_>, Vec<_>) =
+                conjuncts(predicate).into_iter().partition(is_correlated);
             if !stay.is_empty() {
                 d.rel = d.rel.filter(conjunction(stay));
             }
@@ -265,9 +243,8 @@ fn join_through(left: Rel, right: Rel, condition: Expr) -> Result<Decorrelated> 
             Expr::column(i, ty)
         })
     };
-    let mut parts = Vec::new();
-    conjuncts(shift(condition, old_width), &mut parts);
-    let (up, stay): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_correlated);
+    let (up, stay): (Vec<_>, Vec<_>) =
+        conjuncts(shift(condition, old_width)).into_iter().partition(is_correlated);
     let mut conditions = l.conditions;
     conditions.extend(r.conditions.into_iter().map(|c| shift(c, 0)));
     conditions.extend(up);

@@ -9,7 +9,7 @@ use weir_spec::{CatalogColumn, CatalogTable, TableKind};
 
 use super::create::{database_of, path_of};
 use super::{Effect, ResultTable};
-use crate::bind::{At as _, quote};
+use crate::bind::{At as _, is_like, quote};
 use crate::session::{Session, TablePath};
 
 fn table_of(session: &Session, name: &ast::ObjectName) -> Result<(TablePath, CatalogTable)> {
@@ -251,9 +251,7 @@ impl<'a> Filter<'a> {
             pattern = pattern.to_lowercase();
             name = name.to_lowercase();
         }
-        let pattern: Vec<char> = pattern.chars().collect();
-        let name: Vec<char> = name.chars().collect();
-        matches_like(&pattern, &name) != like.negated
+        is_like(&name, &pattern) != like.negated
     }
 
     fn list(&self, column: &str, names: Vec<String>) -> ResultTable {
@@ -263,16 +261,6 @@ impl<'a> Filter<'a> {
     fn rows(&self, mut table: ResultTable) -> ResultTable {
         table.rows.retain(|r| self.keeps(r[0].as_deref().unwrap_or_default()));
         table
-    }
-}
-
-/// SQL LIKE without escapes.
-fn matches_like(pattern: &[char], text: &[char]) -> bool {
-    match pattern.split_first() {
-        None => text.is_empty(),
-        Some(('%', rest)) => (0..=text.len()).any(|i| matches_like(rest, &text[i..])),
-        Some(('_', rest)) => !text.is_empty() && matches_like(rest, &text[1..]),
-        Some((c, rest)) => text.first() == Some(c) && matches_like(rest, &text[1..]),
     }
 }
 
