@@ -9,7 +9,7 @@ use crate::tools;
 
 /// The crates from the bottom up; a crate may depend only on crates before it
 /// in one of the lists, as far as the table of ARCHITECTURE.md says.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("weir-core", &[]),
     ("weir-parser", &[]),
     ("weir-functions", &["weir-core"]),
@@ -22,8 +22,21 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("weir-connect", &["weir-core", "weir-functions", "weir-spec"]),
     ("weir-lake", &["weir-core", "weir-functions", "weir-spec", "weir-connect"]),
     (
+        "weir-batch",
+        &[
+            "weir-core",
+            "weir-functions",
+            "weir-spec",
+            "weir-state",
+            "weir-runtime",
+            "weir-ops",
+            "weir-connect",
+        ],
+    ),
+    (
         "weir-job",
         &[
+            "weir-batch",
             "weir-core",
             "weir-parser",
             "weir-functions",

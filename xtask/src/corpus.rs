@@ -10,16 +10,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use regex::RegexBuilder;
 
+use crate::crash::Crashes;
 use crate::csv::{self, Row};
+use crate::script::{Ended, execute};
 use crate::tools;
-
-const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// `corpus [-v] [--only TEXT] [DIR..]`
 pub fn run(args: &[String]) -> Result<()> {
@@ -30,23 +28,35 @@ pub fn run(args: &[String]) -> Result<()> {
 /// The same with the binary as it is.
 pub fn check(args: &[String]) -> Result<()> {
     let (mut verbose, mut only, mut dirs) = (false, String::new(), Vec::new());
+    let (mut crash, mut seed) = (false, 0);
     let mut args = args.iter();
     while let Some(a) = args.next() {
         match a.as_str() {
             "-v" => verbose = true,
+            "--crash" => crash = true,
+            "--seed" => seed = args.next().context("--seed takes a number")?.parse()?,
             "--only" => only = args.next().cloned().unwrap_or_default(),
             dir => dirs.push(PathBuf::from(dir)),
         }
     }
+    let crash = crash.then_some(seed);
     if dirs.is_empty() {
         dirs.push(tools::root().join("tests/sql"));
     }
-    let (mut passed, mut failed, mut pending) = (0, 0, 0);
+    let (mut passed, mut failed, mut pending, mut deaths) = (0, 0, 0, 0);
     for dir in dirs {
-        let known = pending_list(&dir)?;
+        let known = reasons(&dir.join("pending.txt"))?;
+        let one_worker = reasons(&dir.join("one_worker.txt"))?;
+        let undisturbed = reasons(&dir.join("undisturbed.txt"))?;
         for case in cases(&dir, &only)? {
             let name = case.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let verdict = run_case(&case);
+            if crash.is_some() && undisturbed.contains_key(&name) {
+                continue;
+            }
+            let mut crashes =
+                crash.map(|seed| Crashes::new(&name, seed, one_worker.contains_key(&name)));
+            let verdict = run_case(&case, crashes.as_mut());
+            deaths += crashes.map_or(0, |c| c.deaths);
             match (verdict, known.get(&name)) {
                 (Ok(()), None) => passed += 1,
                 (Ok(()), Some(_)) => {
@@ -64,7 +74,10 @@ pub fn check(args: &[String]) -> Result<()> {
             }
         }
     }
-    println!("corpus: {pending} pending");
+    match crash {
+        Some(_) => println!("corpus: {pending} pending, {deaths} crashes"),
+        None => println!("corpus: {pending} pending"),
+    }
     println!("{passed} passed, {failed} failed");
     if failed > 0 {
         bail!("the corpus failed");
@@ -73,8 +86,7 @@ pub fn check(args: &[String]) -> Result<()> {
 }
 
 /// `name: reason` lines.
-fn pending_list(dir: &Path) -> Result<BTreeMap<String, String>> {
-    let file = dir.join("pending.txt");
+fn reasons(file: &Path) -> Result<BTreeMap<String, String>> {
     if !file.exists() {
         return Ok(BTreeMap::new());
     }
@@ -112,7 +124,7 @@ impl Drop for Scratch {
     }
 }
 
-fn run_case(case: &Path) -> Result<()> {
+fn run_case(case: &Path, crashes: Option<&mut Crashes>) -> Result<()> {
     let name = case.file_name().unwrap_or_default().to_string_lossy();
     let scratch = Scratch::new(&name)?;
     let (input, output) = (scratch.0.join("in"), scratch.0.join("out"));
@@ -125,7 +137,10 @@ fn run_case(case: &Path) -> Result<()> {
         .replace("${OUT_DIR}", &output.to_string_lossy());
     let path = scratch.0.join("case.sql");
     fs::write(&path, script)?;
-    let (code, out, err) = execute(&path, &scratch.0)?;
+    let Ended { code, out, err } = match crashes {
+        None => execute(&path, &scratch.0, &["-p".into(), "1".into()])?,
+        Some(crashes) => crashes.run(&path, &scratch.0)?,
+    };
     let error_file = case.join("expected_error.txt");
     if error_file.exists() {
         return check_error(&fs::read_to_string(error_file)?, code, &err);
@@ -157,34 +172,6 @@ fn copy_inputs(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Runs a script; (exit code, stdout, stderr). Output goes through files, so that nothing blocks.
-fn execute(script: &Path, scratch: &Path) -> Result<(Option<i32>, String, String)> {
-    let (out, err) = (scratch.join("stdout"), scratch.join("stderr"));
-    let mut child = Command::new(tools::weir())
-        .arg("run")
-        .arg(script)
-        .args(["--format", "csv", "-p", "1"])
-        .stdin(Stdio::null())
-        .stdout(fs::File::create(&out)?)
-        .stderr(fs::File::create(&err)?)
-        .spawn()
-        .context("cannot start weir")?;
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if start.elapsed() > TIMEOUT {
-            child.kill()?;
-            child.wait()?;
-            bail!("no end after {TIMEOUT:?}");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    let read = |p: &Path| fs::read(p).map(|b| String::from_utf8_lossy(&b).into_owned());
-    Ok((status.code(), read(&out)?, read(&err)?))
 }
 
 fn first_lines(text: &str) -> String {

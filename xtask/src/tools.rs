@@ -28,10 +28,11 @@ pub fn weir() -> PathBuf {
     target_dir().join("debug").join("weir")
 }
 
-/// The debug build of the whole workspace: every verb builds the same set, so
-/// that features and with them the compiled dependencies never differ.
+/// The debug build of every program. Asking for examples, of which there are
+/// none, turns on the features that only tests need, so that this build and
+/// `cargo test --workspace` share their compiled dependencies.
 pub fn build() -> Result<()> {
-    cargo(&["build", "--workspace"], &[])
+    cargo(&["build", "--workspace", "--bins", "--examples"], &[])
 }
 
 /// Runs cargo in the checkout with the shared build folder.
@@ -98,10 +99,16 @@ pub fn native_build_tools() -> Result<()> {
 
 /// A Python interpreter that can read Paimon tables, in the cache folder.
 pub fn python_with_pypaimon() -> Result<PathBuf> {
-    let venv = cache().join("pypaimon");
+    python("pypaimon", &["pypaimon==2.1.0"], "import pypaimon")
+}
+
+/// A Python interpreter with packages from PyPI, in a folder of the cache;
+/// `probe` is a statement that works when they are there.
+pub fn python(name: &str, packages: &[&str], probe: &str) -> Result<PathBuf> {
+    let venv = cache().join(name);
     let python = venv.join("bin").join("python");
     let works = Command::new(&python)
-        .args(["-c", "import pypaimon"])
+        .args(["-c", probe])
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|s| s.success());
@@ -113,7 +120,7 @@ pub fn python_with_pypaimon() -> Result<PathBuf> {
     }
     run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
     let mut pip = Command::new(&python);
-    run(pip.args(["-m", "pip", "install", "-q", "pypaimon==2.1.0"]))?;
+    run(pip.args(["-m", "pip", "install", "-q"]).args(packages))?;
     Ok(python)
 }
 

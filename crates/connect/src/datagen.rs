@@ -72,6 +72,7 @@ impl ConnectorFactory for DatagenFactory {
             projection: Projection::new(&spec.table.physical, &paths, false)?,
             parallelism: options::parallelism(o, "scan.parallelism")?,
             dealer: Arc::default(),
+            max_rows: MAX_BATCH,
             generators,
             limit,
             rate: rate as u64,
@@ -396,11 +397,17 @@ struct Datagen {
     rate: u64,
     parallelism: Option<usize>,
     dealer: Arc<Dealer<Split>>,
+    /// Rows of a batch at most.
+    max_rows: u64,
 }
 
 impl Source for Datagen {
     fn is_bounded(&self) -> bool {
         self.limit.is_some()
+    }
+
+    fn limit_batches(&mut self, rows: usize) {
+        self.max_rows = self.max_rows.min(rows as u64);
     }
 
     fn reader(&self, subtask: usize, parallelism: usize) -> Result<Box<dyn SourceReader>> {
@@ -425,6 +432,7 @@ impl Source for Datagen {
             rng: SmallRng::from_os_rng(),
             started: None,
             produced: 0,
+            max_rows: self.max_rows,
         }))
     }
 }
@@ -462,9 +470,21 @@ struct DatagenReader {
     rng: SmallRng,
     started: Option<Instant>,
     produced: u64,
+    max_rows: u64,
 }
 
 impl DatagenReader {
+    /// Takes this reader's share of the restored splits; false if it is not known yet.
+    fn take_restored(&mut self) -> bool {
+        if self.undealt
+            && let Some(splits) = self.dealer.deal(self.subtask, self.parallelism)
+        {
+            self.splits = splits;
+            self.undealt = false;
+        }
+        !self.undealt
+    }
+
     /// Rows that the rate still allows; a second's worth at its beginning.
     fn allowance(&mut self) -> (u64, Duration) {
         let elapsed = self.started.get_or_insert_with(Instant::now).elapsed();
@@ -476,12 +496,8 @@ impl DatagenReader {
 
 impl SourceReader for DatagenReader {
     fn poll(&mut self) -> Result<Poll> {
-        if self.undealt {
-            let Some(splits) = self.dealer.deal(self.subtask, self.parallelism) else {
-                return Ok(Poll::Pending(Duration::from_millis(2)));
-            };
-            self.splits = splits;
-            self.undealt = false;
+        if !self.take_restored() {
+            return Ok(Poll::Pending(Duration::from_millis(2)));
         }
         let limit = self.limit;
         self.splits.retain(|s| limit.is_none_or(|l| s.next < l));
@@ -497,7 +513,7 @@ impl SourceReader for DatagenReader {
         let now = Now { millis };
         // Splits advance together, so that rows come in the order of their numbers.
         let mut rows = 0u64;
-        let target = allowed.min(MAX_BATCH);
+        let target = allowed.min(self.max_rows);
         let mut wide = 0usize;
         'batch: while !self.splits.is_empty() {
             for split in &mut self.splits {
@@ -520,6 +536,8 @@ impl SourceReader for DatagenReader {
     }
 
     fn position(&mut self) -> Result<Vec<Vec<u8>>> {
+        // A reader that names splits of others would bring back those that they have finished.
+        self.take_restored();
         restore::encode(self.splits.iter())
     }
 
@@ -610,6 +628,30 @@ mod tests {
         one.restore(positions).unwrap();
         let rows: usize = all(&mut *one).iter().map(ChangeBatch::len).sum();
         assert_eq!(rows, 20);
+    }
+
+    #[test]
+    fn a_finished_split_does_not_come_back_through_a_reader_that_has_not_begun() {
+        let (spec, schema) = spec(&[
+            ("connector", "datagen"),
+            ("number-of-rows", "4"),
+            ("fields.id.kind", "sequence"),
+            ("fields.id.start", "1"),
+            ("fields.id.end", "4"),
+        ]);
+        let source = DatagenFactory.source(&spec, &schema).unwrap();
+        let positions = [0, 1].map(|i| source.reader(i, 2).unwrap().position().unwrap()).concat();
+        let source = DatagenFactory.source(&spec, &schema).unwrap();
+        let mut readers = [0, 1].map(|i| source.reader(i, 2).unwrap());
+        readers.iter_mut().for_each(|r| r.restore(positions.clone()).unwrap());
+        let first = all(readers[0].as_mut());
+        let left = [readers[0].position().unwrap(), readers[1].position().unwrap()].concat();
+        let source = DatagenFactory.source(&spec, &schema).unwrap();
+        let mut one = source.reader(0, 1).unwrap();
+        one.restore(left).unwrap();
+        let rest = all(one.as_mut());
+        let rows = |b: &[ChangeBatch]| b.iter().map(ChangeBatch::len).sum::<usize>();
+        assert_eq!((rows(&first), rows(&rest)), (2, 2));
     }
 
     #[test]

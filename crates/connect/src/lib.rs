@@ -20,6 +20,7 @@ pub mod registry;
 pub(crate) mod restore;
 
 pub use api::{
-    Committer, ConnectorFactory, Poll, Sink, SinkPartitioner, SinkWriter, Source, SourceReader,
+    Committer, ConnectorFactory, Poll, Sink, SinkIdentity, SinkPartitioner, SinkWriter, Source,
+    SourceReader,
 };
 pub use registry::{factory, register, registry};

@@ -1,7 +1,7 @@
 //! Checking of table options: nothing unknown and nothing without effect passes.
 
 use weir_core::config::bad_value;
-use weir_core::{Error, Options, Result};
+use weir_core::{Error, Options, Result, nearest};
 
 /// Options that every table may carry and that the engine itself handles.
 const GLOBAL: &[&str] = &["connector", "property-version", "scan.watermark.emit.strategy"];
@@ -54,42 +54,6 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     text
 }
 
-/// The name most like `name`, if any is like it at all.
-pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Words may be separated in any way, and leading words left out.
-    let plain = |s: &str| -> String {
-        s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
-    let wanted = plain(name);
-    candidates
-        .map(|c| {
-            let other = plain(c);
-            let part = wanted.len() > 3
-                && other.len() > 3
-                && (other.ends_with(&wanted) || wanted.ends_with(&other));
-            (if part { 1 } else { distance(&wanted, &other) }, c)
-        })
-        .min_by_key(|(d, _)| *d)
-        .filter(|(d, c)| *d <= 2.max(c.len() / 3))
-        .map(|(_, c)| c)
-}
-
-/// Levenshtein distance in bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let b = b.as_bytes();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let cost = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,9 +71,5 @@ mod tests {
         assert!(check(&o, "x", &["fields.*"], &[]).is_ok());
         let o: Options = [("lost".to_owned(), String::new())].into_iter().collect();
         assert!(check(&o, "x", &[], &["lost"]).unwrap_err().message().starts_with("not yet"));
-        assert_eq!(
-            nearest("startup-mode", ["scan.startup.mode", "topic"].into_iter()),
-            Some("scan.startup.mode")
-        );
     }
 }

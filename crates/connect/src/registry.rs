@@ -3,10 +3,9 @@
 
 use std::sync::RwLock;
 
-use weir_core::{Error, Options, Result};
+use weir_core::{Error, Options, Result, nearest};
 
 use crate::api::ConnectorFactory;
-use crate::options::nearest;
 use crate::{blackhole, datagen, filesystem, kafka, print};
 
 static BUILT_IN: &[&dyn ConnectorFactory] = &[
@@ -45,6 +44,10 @@ pub fn factory(options: &Options) -> Result<&'static dyn ConnectorFactory> {
     };
     if let Some(f) = all.iter().rev().find(|f| f.identifier() == name) {
         return Ok(*f);
+    }
+    if weir_spec::external::external(name).is_some() {
+        return Err(Error::unsupported(format!("connector '{name}'"))
+            .hint(format!("`weir check` checks its options; those that run are {list}")));
     }
     let error = Error::option(format!("unknown connector '{name}'"));
     Err(match nearest(name, names.iter().copied()) {

@@ -12,11 +12,13 @@ pub mod batch;
 pub mod config;
 pub mod error;
 pub mod keys;
+pub mod names;
 pub mod types;
 pub mod value;
 
 pub use batch::{ChangeBatch, RowKind};
 pub use config::Options;
 pub use error::{Error, ErrorKind, Position, Result};
+pub use names::nearest;
 pub use types::{DataType, Field, Schema, TimeAttribute, TypeKind};
 pub use value::Value;

@@ -238,6 +238,17 @@ impl<'a> Args<'a> {
     }
 }
 
+/// The column with additional NULLs.
+pub(crate) fn with_nulls(array: &ArrayRef, nulls: Option<&NullBuffer>) -> Result<ArrayRef> {
+    match nulls {
+        Some(n) if n.null_count() > 0 => {
+            let keep = BooleanArray::new(!n.inner(), None);
+            Ok(arrow::compute::nullif(array, &keep)?)
+        }
+        _ => Ok(array.clone()),
+    }
+}
+
 /// Numbers of `rows` rows; `f` is called where `nulls` has a value.
 pub(crate) fn build_numbers<T: ArrowPrimitiveType>(
     rows: usize,

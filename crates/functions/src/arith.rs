@@ -12,7 +12,9 @@ use weir_core::{DataType, Error, Result, TypeKind};
 
 use crate::args::{Args, Kernel};
 use crate::calendar::{MS_PER_DAY, add_months};
-use crate::kernels::Site;
+use crate::decimal::{decimal, pow10};
+use crate::intervals::{interval_array, interval_values};
+use crate::site::Site;
 use crate::ticks::{Ticks, timestamps, unit_of};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,10 +73,6 @@ fn negate(a: &Args<'_>) -> Result<ArrayRef> {
         }
         _ => return Err(Error::internal(format!("negation of {}", a.ret))),
     })
-}
-
-pub(crate) fn decimal(a: PrimitiveArray<Decimal128Type>, p: u8, s: u8) -> Result<ArrayRef> {
-    Ok(Arc::new(a.with_precision_and_scale(p, s as i8)?))
 }
 
 fn numeric(op: Op, operand: &DataType, ret: &DataType) -> Result<Kernel> {
@@ -166,6 +164,17 @@ fn decimals(op: Op, a: &Args<'_>) -> Result<ArrayRef> {
         Op::Mul if u32::from(p1) + u32::from(p2) < 38 && s == s1 + s2 => {
             a.plain::<Decimal128Type>(|i| x.get(i).wrapping_mul(y.get(i)))
         }
+        Op::Mul if s <= s1 + s2 && s1 + s2 - s < 38 => {
+            let unit = pow10(s1 + s2 - s);
+            a.number::<Decimal128Type>(|i| {
+                let (x, y) = (x.get(i), y.get(i));
+                let exact = match x.checked_mul(y) {
+                    Some(product) => Some(round(product, unit)),
+                    None => wide(op, x, s1, y, s2, s)?,
+                };
+                Ok(exact.filter(|v| v.abs() < limit || limit < 0))
+            })?
+        }
         _ => a.number::<Decimal128Type>(|i| {
             let exact = wide(op, x.get(i), s1, y.get(i), s2, s)?;
             Ok(exact.filter(|v| v.abs() < limit || limit < 0))
@@ -174,8 +183,16 @@ fn decimals(op: Op, a: &Args<'_>) -> Result<ArrayRef> {
     decimal(out, p, s)
 }
 
-pub(crate) fn pow10(n: u8) -> i128 {
-    10i128.checked_pow(n.into()).unwrap_or(i128::MAX)
+/// Division by a power of ten, rounding half away from zero.
+fn round(n: i128, unit: i128) -> i128 {
+    if unit == 1 {
+        return n;
+    }
+    let (quotient, rest) = match (i64::try_from(n), i64::try_from(unit)) {
+        (Ok(n), Ok(unit)) => ((n / unit).into(), (n % unit).into()),
+        _ => (n / unit, n % unit),
+    };
+    if rest.abs() >= unit - rest.abs() { quotient + n.signum() } else { quotient }
 }
 
 /// The general case in 256 bits; None if the result has no place in 128.
@@ -252,23 +269,6 @@ fn intervals(op: Op, a: &DataType, b: &DataType) -> Result<Kernel> {
     Err(Error::internal(format!("no arithmetic between {a} and {b}")))
 }
 
-/// Milliseconds or months of an interval argument.
-pub(crate) fn interval_values<'a>(
-    a: &Args<'a>,
-    i: usize,
-) -> Result<Box<dyn Fn(usize) -> i64 + 'a>> {
-    Ok(match a.types[i].kind {
-        TypeKind::IntervalYearMonth(..) => {
-            let v = a.nums::<IntervalYearMonthType>(i)?;
-            Box::new(move |r| v.get(r).into())
-        }
-        _ => {
-            let v = a.nums::<DurationMillisecondType>(i)?;
-            Box::new(move |r| v.get(r))
-        }
-    })
-}
-
 fn scale_interval(op: Op, a: &Args<'_>, interval: usize, factor: usize) -> Result<ArrayRef> {
     let v = interval_values(a, interval)?;
     let out = if matches!(a.types[factor].kind, TypeKind::BigInt) {
@@ -286,16 +286,6 @@ fn scale_interval(op: Op, a: &Args<'_>, interval: usize, factor: usize) -> Resul
         })
     };
     interval_array(out, a.ret)
-}
-
-/// A column of intervals from months or milliseconds.
-pub(crate) fn interval_array(values: PrimitiveArray<Int64Type>, ty: &DataType) -> Result<ArrayRef> {
-    Ok(match ty.kind {
-        TypeKind::IntervalYearMonth(..) => {
-            Arc::new(values.unary::<_, IntervalYearMonthType>(|x| x as i32))
-        }
-        _ => Arc::new(values.unary::<_, DurationMillisecondType>(|x| x)),
-    })
 }
 
 /// A time plus or minus an interval.
@@ -336,6 +326,28 @@ fn shift(a: &Args<'_>, time: usize, interval: usize, minus: bool) -> Result<Arra
             });
             let (_, values, nulls) = values.into_parts();
             Ok(timestamps(values.to_vec(), nulls, a.ret))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_round_as_in_256_bits() {
+        let values = [0, 1, -1, 5, -5, 49, 50, -50, 51, 12_345_678_901_234_567_890, -i128::MAX / 3];
+        for (x, y) in values.iter().flat_map(|x| values.iter().map(move |y| (*x, *y))) {
+            for drop in 0..8 {
+                let exact = wide(Op::Mul, x, 4, y, 4, 8 - drop).unwrap();
+                if let Some(product) = x.checked_mul(y) {
+                    assert_eq!(
+                        Some(round(product, pow10(drop))),
+                        exact,
+                        "{x} * {y}, {drop} digits less"
+                    );
+                }
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use weir_core::value::values_to_array;
 use weir_core::{Error, Result, Value};
 
 use crate::args::{Args, Kernel};
-use crate::kernels::Site;
+use crate::site::Site;
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     Ok(Some(match site.name {
@@ -73,6 +73,50 @@ fn build(a: &Args<'_>) -> Result<ArrayRef> {
         write(&bitmap, out)?;
         Ok(true)
     })
+}
+
+/// How an aggregate joins bitmaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BitmapFold {
+    /// Members of all.
+    And,
+    /// Members of any.
+    Or,
+    /// Members of an odd number.
+    Xor,
+}
+
+/// The serialised bitmap of numbers; a negative number is the bit of its unsigned form.
+pub fn bitmap_of(numbers: impl Iterator<Item = i64>) -> Result<Vec<u8>> {
+    let bitmap: RoaringBitmap = numbers.map(|x| x as i32 as u32).collect();
+    let mut out = Vec::new();
+    write(&bitmap, &mut out)?;
+    Ok(out)
+}
+
+/// One serialised bitmap of many.
+pub fn fold_bitmaps<'a>(
+    fold: BitmapFold,
+    bitmaps: impl Iterator<Item = &'a [u8]>,
+) -> Result<Vec<u8>> {
+    let mut result: Option<RoaringBitmap> = None;
+    for bytes in bitmaps {
+        let next = read(bytes)?;
+        result = Some(match (result, fold) {
+            (None, _) => next,
+            (Some(r), BitmapFold::And) => r & next,
+            (Some(r), BitmapFold::Or) => r | next,
+            (Some(r), BitmapFold::Xor) => r ^ next,
+        });
+    }
+    let mut out = Vec::new();
+    write(&result.unwrap_or_default(), &mut out)?;
+    Ok(out)
+}
+
+/// Members of a serialised bitmap.
+pub fn bitmap_cardinality(bytes: &[u8]) -> Result<u64> {
+    Ok(read(bytes)?.len())
 }
 
 fn to_array(a: &Args<'_>) -> Result<ArrayRef> {

@@ -11,9 +11,10 @@ use arrow::datatypes::{DataType as ArrowType, Int32Type};
 use weir_core::value::values_to_array;
 use weir_core::{Error, Result, TypeKind, Value};
 
-use crate::args::{Args, Kernel};
+use crate::args::{Args, Kernel, with_nulls};
 use crate::compare::equal;
-use crate::kernels::Site;
+use crate::expr::Expr;
+use crate::site::Site;
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     let row: RowFn = match site.name {
@@ -251,10 +252,8 @@ fn item(site: &Site<'_>) -> Result<Kernel> {
         Some(TypeKind::Map(..)) => Ok(Arc::new(map_item)),
         Some(TypeKind::Row(fields)) => {
             let position = match site.args.get(1) {
-                Some(crate::Expr::Literal { value: Value::Int(i), .. }) => {
-                    usize::try_from(*i - 1).ok()
-                }
-                Some(crate::Expr::Literal { value: Value::String(s), .. }) => {
+                Some(Expr::Literal { value: Value::Int(i), .. }) => usize::try_from(*i - 1).ok(),
+                Some(Expr::Literal { value: Value::String(s), .. }) => {
                     fields.iter().position(|f| f.name == *s)
                 }
                 _ => None,
@@ -263,7 +262,7 @@ fn item(site: &Site<'_>) -> Result<Kernel> {
                 position.ok_or_else(|| Error::internal("a row subscript that is no literal"))?;
             Ok(Arc::new(move |a| {
                 let row = a.col(0).as_struct();
-                let out = crate::eval::with_nulls(&row.columns()[position], row.nulls())?;
+                let out = with_nulls(&row.columns()[position], row.nulls())?;
                 let col = if a.cols[0].is_scalar() {
                     crate::args::Col::Scalar(out)
                 } else {

@@ -10,10 +10,10 @@ use arrow::datatypes::DataType as ArrowType;
 use arrow::datatypes::{Float32Type, Float64Type};
 use weir_core::{DataType, Error, Result, Value};
 
-use crate::args::{Args, Col, Kernel};
+use crate::args::{Args, Col, Kernel, with_nulls};
 use crate::cast::cast_column;
-use crate::kernels::Site;
-use crate::typing::comparison_type;
+use crate::site::Site;
+use crate::typing::{comparison_type, never_equal};
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     let op = match site.name {
@@ -30,6 +30,14 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         "LEAST" => return Ok(Some(Arc::new(|a| extremum(a, Ordering::Less)))),
         _ => return Ok(None),
     };
+    if let (Some(x), Some(y)) = (site.ty(0), site.ty(1))
+        && never_equal(x, y)
+    {
+        return Ok(Some(Arc::new(move |a| {
+            let unequal = matches!(op, Cmp::Ne | Cmp::Distinct);
+            Ok(Arc::new(by_row(op, a.rows, |i| a.is_null(0, i), |i| a.is_null(1, i), |_| unequal)))
+        })));
+    }
     Ok(Some(Arc::new(move |a| {
         Ok(Arc::new(compare(op, &a.cols[0], &a.cols[1], a.rows)?) as ArrayRef)
     })))
@@ -166,6 +174,15 @@ fn by_row(
 fn nested(op: Cmp, a: &Col, b: &Col, rows: usize) -> Result<BooleanArray> {
     let (x, y) = (a.array().as_ref(), b.array().as_ref());
     let (mx, my) = (mask(a), mask(b));
+    if matches!(op, Cmp::Eq | Cmp::Ne) && matches!(x.data_type(), ArrowType::Struct(_)) {
+        return Ok((0..rows)
+            .map(|i| {
+                let p = Value::from_array(x, i & mx);
+                let q = Value::from_array(y, i & my);
+                row_equal(&p, &q).map(|same| same == (op == Cmp::Eq))
+            })
+            .collect());
+    }
     Ok(by_row(
         op,
         rows,
@@ -199,10 +216,28 @@ pub(crate) fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// Equality of rows field by field: unknown where no field differs but one is NULL.
+fn row_equal(a: &Value, b: &Value) -> Option<bool> {
+    match (a, b) {
+        (Value::Null, _) | (_, Value::Null) => None,
+        (Value::Row(x), Value::Row(y)) if x.len() == y.len() => {
+            let fields: Vec<_> = x.iter().zip(y).map(|(p, q)| row_equal(p, q)).collect();
+            if fields.contains(&Some(false)) {
+                return Some(false);
+            }
+            (!fields.contains(&None)).then_some(true)
+        }
+        _ => Some(equal(a, b)),
+    }
+}
+
 fn nullif_kernel(site: &Site<'_>) -> Result<Kernel> {
     let (Some(a), Some(b)) = (site.ty(0), site.ty(1)) else {
         return Err(Error::internal("NULLIF needs two arguments"));
     };
+    if never_equal(a, b) {
+        return Ok(Arc::new(|args| args.cols[0].clone().into_array(args.rows)));
+    }
     let common =
         comparison_type(a, b).ok_or_else(|| Error::internal(format!("NULLIF of {a} and {b}")))?;
     Ok(Arc::new(move |args| nullif(args, &common)))
@@ -228,7 +263,7 @@ fn extremum(a: &Args<'_>, wanted: Ordering) -> Result<ArrayRef> {
         best = arrow::compute::kernels::zip::zip(&better, &other, &best)?;
     }
     match a.nulls() {
-        Some(n) => crate::eval::with_nulls(&best, Some(&n)),
+        Some(n) => with_nulls(&best, Some(&n)),
         None => Ok(best),
     }
 }

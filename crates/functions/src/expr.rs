@@ -84,6 +84,13 @@ impl Expr {
         Expr::literal(Value::Boolean(true), DataType::boolean().not_null())
     }
 
+    /// The value of a literal.
+    pub fn as_literal(&self) -> Option<&Value> {
+        match self {
+            Expr::Literal { value, .. } => Some(value),
+            _ => None,
+        }
+    }
     /// Result type.
     pub fn ty(&self) -> &DataType {
         match self {

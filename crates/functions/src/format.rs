@@ -104,7 +104,7 @@ pub(crate) fn writer<'a>(
         }
         TypeKind::Time(p) => {
             let (a, p) = (prim::<Time32MillisecondType>(array, ty)?, *p);
-            Box::new(move |i, out| write_time(out, a.value(i).into(), p))
+            Box::new(move |i, out| write_clock(out, a.value(i).into(), p))
         }
         TypeKind::Timestamp(p, _) | TypeKind::TimestampLtz(p, _) => {
             let (ticks, p) = (Ticks::of(array)?, *p);
@@ -339,6 +339,15 @@ pub(crate) fn write_time(out: &mut String, ms: i64, precision: u8) {
     digits(out, ms / 1000 % 60, 2);
     if precision > 0 {
         fraction(out, (ms % 1000) * 1_000_000, precision);
+    }
+}
+
+/// A TIME(p): at most `p` decimals, of which Flink writes no zeros behind the first.
+fn write_clock(out: &mut String, ms: i64, precision: u8) {
+    write_time(out, ms, precision.min(3));
+    if precision > 1 {
+        let keep = out.trim_end_matches('0').len();
+        out.truncate(keep + usize::from(out[..keep].ends_with('.')));
     }
 }
 

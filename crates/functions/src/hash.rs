@@ -8,7 +8,7 @@ use sha2::Digest;
 use weir_core::{Error, Result};
 
 use crate::args::Kernel;
-use crate::kernels::Site;
+use crate::site::Site;
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     let bits = match site.name {
@@ -20,9 +20,9 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         "SHA512" => 512,
         "SHA2" => {
             return Ok(Some(Arc::new(|a| {
-                let (s, bits) = (a.strs(0)?, a.nums::<Int32Type>(1)?);
+                let (s, bits) = (a.bytes(0)?, a.nums::<Int32Type>(1)?);
                 a.text(|i, out| {
-                    if sha2_into(bits.get(i), s.get(i).as_bytes(), out) {
+                    if sha2_into(bits.get(i), s.get(i), out) {
                         return Ok(true);
                     }
                     Err(Error::data(format!(
@@ -36,16 +36,16 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         _ => return Ok(None),
     };
     Ok(Some(Arc::new(move |a| {
-        let s = a.strs(0)?;
-        a.text(|i, out| Ok(sha2_into(bits, s.get(i).as_bytes(), out)))
+        let s = a.bytes(0)?;
+        a.text(|i, out| Ok(sha2_into(bits, s.get(i), out)))
     })))
 }
 
 fn digest<D: Digest>() -> Kernel {
     Arc::new(|a| {
-        let s = a.strs(0)?;
+        let s = a.bytes(0)?;
         a.text(|i, out| {
-            hex_into(&D::digest(s.get(i).as_bytes()), out);
+            hex_into(&D::digest(s.get(i)), out);
             Ok(true)
         })
     })
@@ -63,7 +63,8 @@ fn sha2_into(bits: i32, data: &[u8], out: &mut String) -> bool {
     true
 }
 
-fn hex_into(bytes: &[u8], out: &mut String) {
+/// Appends bytes as lower-case hexadecimal digits.
+pub fn hex_into(bytes: &[u8], out: &mut String) {
     for b in bytes {
         let _ = write!(out, "{b:02x}");
     }

@@ -17,26 +17,34 @@ mod cast;
 mod collection;
 mod compare;
 mod context;
+mod decimal;
+mod estimate;
 mod eval;
 pub mod expr;
 mod format;
 mod hash;
+mod intervals;
 mod json;
 mod kernels;
 mod logic;
 mod math;
+mod site;
 mod string;
 mod temporal;
 mod ticks;
 pub mod typing;
 
+pub use bitmap::{BitmapFold, bitmap_cardinality, bitmap_of, fold_bitmaps};
 pub use cast::cast_array;
 pub use context::{EvalContext, Zone};
+pub use estimate::selectivity;
 pub use eval::{CompiledExpr, compile};
 pub use expr::Expr;
 pub use format::format_value;
+pub use hash::hex_into;
 pub use typing::{
     AggregateSignature, ArgType, ScalarSignature, common_type, comparison_type,
     decimal_literal_type, explicit_cast_allowed, function_names, implicit_cast_allowed,
-    nearest_names, resolve_aggregate, resolve_scalar, store_assignment_allowed, unknown_function,
+    nearest_names, offset_default_fits, resolve_aggregate, resolve_scalar,
+    store_assignment_allowed, unknown_function,
 };

@@ -8,7 +8,7 @@ use weir_core::{Result, Value};
 
 use crate::args::{Args, Kernel};
 use crate::expr::Expr;
-use crate::kernels::Site;
+use crate::site::Site;
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     Ok(Some(match site.name {

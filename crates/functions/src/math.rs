@@ -10,9 +10,9 @@ use arrow::datatypes::{
 use weir_core::{Error, Result, TypeKind, Value};
 
 use crate::args::{Args, Kernel};
-use crate::arith::{decimal, pow10};
+use crate::decimal::{decimal, pow10};
 use crate::expr::Expr;
-use crate::kernels::Site;
+use crate::site::Site;
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     let unary: fn(f64) -> f64 = match site.name {

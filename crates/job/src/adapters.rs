@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, BooleanArray};
-use crossbeam_channel::Sender;
 use weir_connect::api::{Poll, SinkPartitioner, SinkWriter, SourceReader};
 use weir_core::{ChangeBatch, Error, Result};
-use weir_runtime::{Barrier, Operator, Out, Partitioner, Seal, SourcePoll, SourceTask, Step};
+use weir_runtime::{Barrier, Mark, Operator, Out, Partitioner, Seal, SourcePoll, SourceTask, Step};
 
 /// A reader as a source task.
 pub struct SourceAdapter(pub Box<dyn SourceReader>);
@@ -26,6 +25,10 @@ impl SourceTask for SourceAdapter {
 
     fn restore(&mut self, splits: Vec<Vec<u8>>) -> Result<()> {
         self.0.restore(splits)
+    }
+
+    fn completed(&mut self) -> Result<()> {
+        self.0.on_checkpoint()
     }
 }
 
@@ -80,20 +83,62 @@ impl Operator for SinkAdapter {
         Ok(Step::Done)
     }
 
+    fn watermark(&mut self, mark: Mark, out: &mut Out) -> Result<Step> {
+        if let Mark::Ts(millis) = mark {
+            self.writer.watermark(millis)?;
+        }
+        out.mark(mark);
+        Ok(Step::Done)
+    }
+
+    fn finish(&mut self, _out: &mut Out) -> Result<Step> {
+        self.writer.end_of_input()?;
+        Ok(Step::Done)
+    }
+
+    fn next_timer(&self) -> Option<i64> {
+        self.writer.next_timer()
+    }
+
+    fn on_timer(&mut self, now: i64, _out: &mut Out) -> Result<Step> {
+        self.writer.on_timer(now)?;
+        Ok(Step::Done)
+    }
+
     fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {
         seal.committables = self.writer.prepare_commit(barrier.epoch)?;
         Ok(())
     }
 }
 
-/// Hands rows to the client; blocks when the client is slow.
-pub struct CollectAdapter(pub Sender<ChangeBatch>);
+/// Checks the rows of a result: a result is a sink like any other in Flink.
+pub struct ResultCheck {
+    /// NOT NULL columns: (position, name).
+    pub not_null: Vec<(usize, String)>,
+    /// What their violation does.
+    pub enforcer: NotNull,
+}
 
-impl Operator for CollectAdapter {
-    fn push(&mut self, _input: usize, batch: ChangeBatch, _out: &mut Out) -> Result<Step> {
-        // A client that went away does not make the job fail; it is cancelled anyway.
-        let _ = self.0.send(batch);
-        Ok(Step::Done)
+impl ResultCheck {
+    /// The rows that pass. Rows that are taken away may be keys alone.
+    pub fn passing(&self, batch: ChangeBatch) -> Result<ChangeBatch> {
+        let bad = |row: usize, c: usize| batch.kind(row).is_plus() && batch.column(c).is_null(row);
+        let mut keep = vec![true; batch.len()];
+        for (c, name) in &self.not_null {
+            if batch.column(*c).null_count() == 0 {
+                continue;
+            }
+            for (_, keep) in keep.iter_mut().enumerate().filter(|(row, _)| bad(*row, *c)) {
+                if self.enforcer == NotNull::Error {
+                    return Err(Error::data(format!(
+                        "Column '{name}' is NOT NULL, however, a null value is being written into it"
+                    ))
+                    .hint("SET 'table.exec.sink.not-null-enforcer' = 'DROP' to drop such rows silently"));
+                }
+                *keep = false;
+            }
+        }
+        if keep.contains(&false) { batch.filter(&keep.into()) } else { Ok(batch) }
     }
 }
 

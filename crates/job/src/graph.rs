@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use weir_connect::api::{Committer, Sink};
+use weir_connect::api::{Committer, Sink, SinkIdentity};
 use weir_core::{ChangeBatch, Error, Result, Schema};
 use weir_functions::{EvalContext, Expr};
 use weir_ops::OpContext;
 use weir_runtime::{Edge, Exchange, JobGraph, Node, NodeBody, NodeFactory, TaskContext};
-use weir_spec::{Distribution, JoinKind, NodeSpec, OpSpec, Plan, SinkSpec};
+use weir_spec::{Distribution, NodeSpec, OpSpec, Plan, SinkSpec};
 
-use crate::adapters::{CollectAdapter, NotNull, PartitionerAdapter, SinkAdapter, SourceAdapter};
-use crate::collapse::Collapse;
+use crate::adapters::{NotNull, PartitionerAdapter, ResultCheck, SinkAdapter, SourceAdapter};
+use crate::collect::Collect;
 use crate::connectors::ConnectorSet;
+use crate::recovery::NodeState;
+use crate::testing::{Testing, Untimed};
 
 /// A graph ready to run, and who commits its sinks.
 pub struct Built {
@@ -22,6 +24,8 @@ pub struct Built {
     pub committers: Vec<(usize, Box<dyn Committer>)>,
     /// Every source ends by itself.
     pub bounded: bool,
+    /// The nodes, as far as their state is concerned.
+    pub states: Vec<NodeState>,
 }
 
 /// Session settings that operators see.
@@ -35,6 +39,12 @@ pub struct JobSettings {
     pub state_ttl: i64,
     /// Batch mode: only final rows leave an operator.
     pub batch: bool,
+    /// Identifier of the job over all its runs.
+    pub job_id: String,
+    /// Checkpoints are kept outside the process.
+    pub durable: bool,
+    /// What tests of recovery ask for; nothing in batch mode.
+    pub testing: Testing,
 }
 
 /// Builds the graph of a plan. `collect` receives the rows of a query.
@@ -48,36 +58,32 @@ pub fn build(
     let mut graph = JobGraph::default();
     let mut committers = Vec::new();
     let mut bounded = true;
+    let lookups = Arc::new(crate::lookup::lookups());
     for (i, node) in plan.nodes.iter().enumerate() {
         let mut partitioner = None;
         let factory: NodeFactory = match &node.op {
             OpSpec::Source(spec) => {
-                let source = connectors
+                let mut source = connectors
                     .source(spec, &node.schema)
                     .map_err(|e| e.context(format!("table {}", spec.table.identifier)))?;
                 bounded &= source.is_bounded();
+                if let Some(rows) = settings.testing.batch_rows {
+                    source.limit_batches(rows);
+                }
                 let source: Arc<dyn weir_connect::api::Source> = Arc::from(source);
+                let testing = settings.testing;
                 Arc::new(move |t| {
                     let reader = source.reader(t.subtask, t.parallelism)?;
-                    Ok(NodeBody::Source(Box::new(SourceAdapter(reader))))
+                    Ok(testing.pace(NodeBody::Source(Box::new(SourceAdapter(reader))), t))
                 })
             }
-            OpSpec::Sink(spec) => {
-                let sink = connectors
-                    .sink(spec, &node.schema)
-                    .map_err(|e| e.context(format!("table {}", spec.table.identifier)))?;
-                if let Some(c) = sink.committer()? {
-                    committers.push((i, c));
-                }
-                partitioner = sink.partitioner();
-                sink_factory(spec, Arc::from(sink), not_null)
+            OpSpec::Sink(_) | OpSpec::Collect => {
+                let root = root(node, connectors, settings, not_null, collect)?;
+                committers.extend(root.committer.map(|c| (i, c)));
+                partitioner = root.partitioner;
+                root.factory
             }
-            OpSpec::Collect => {
-                let sender =
-                    collect.cloned().ok_or_else(|| Error::internal("a query without a client"))?;
-                Arc::new(move |_| Ok(NodeBody::Operator(Box::new(CollectAdapter(sender.clone())))))
-            }
-            _ => operator_factory(node, plan, settings),
+            _ => operator_factory(node, plan, settings, &lookups),
         };
         let inputs = node
             .inputs
@@ -89,16 +95,121 @@ pub fn build(
             .collect();
         graph.nodes.push(Node { uid: node.uid.clone(), name: node.name.clone(), inputs, factory });
     }
-    Ok(Built { graph, committers, bounded })
+    Ok(Built { graph, committers, bounded, states: crate::layout::node_states(plan) })
 }
 
-fn operator_factory(node: &NodeSpec, plan: &Plan, settings: &JobSettings) -> NodeFactory {
+/// Builds the graph of a plan whose rows come from a batch execution: per root,
+/// a source that hands them out, and the root itself.
+pub fn build_batch(
+    plan: &Plan,
+    prepared: &weir_batch::Prepared,
+    connectors: &ConnectorSet,
+    settings: &JobSettings,
+    not_null: NotNull,
+    collect: Option<&Sender<ChangeBatch>>,
+) -> Result<Built> {
+    let mut graph = JobGraph::default();
+    let mut committers = Vec::new();
+    for at in prepared.roots() {
+        let node = &plan.nodes[at];
+        let tasks =
+            prepared.tasks(at).ok_or_else(|| Error::internal("a root without a batch plan"))?;
+        let source = graph.nodes.len();
+        graph.nodes.push(Node {
+            uid: format!("{}-batch", node.uid),
+            name: "Batch".to_owned(),
+            inputs: Vec::new(),
+            factory: Arc::new(move |t| Ok(NodeBody::Source(tasks(t.subtask, t.parallelism)))),
+        });
+        let root = root(node, connectors, settings, not_null, collect)?;
+        committers.extend(root.committer.map(|c| (source + 1, c)));
+        let distribution = &node.inputs[0].distribution;
+        let exchange = exchange(distribution, root.partitioner.as_ref());
+        graph.nodes.push(Node {
+            uid: node.uid.clone(),
+            name: node.name.clone(),
+            inputs: vec![Edge { node: source, exchange }],
+            factory: root.factory,
+        });
+    }
+    let nodes = graph.nodes.iter();
+    let states = nodes
+        .map(|n| NodeState {
+            uid: n.uid.clone(),
+            name: n.name.clone(),
+            layout: String::new(),
+            key: Vec::new(),
+        })
+        .collect();
+    Ok(Built { graph, committers, bounded: true, states })
+}
+
+/// A sink or the client, ready to run.
+struct Root {
+    factory: NodeFactory,
+    committer: Option<Box<dyn Committer>>,
+    partitioner: Option<Arc<dyn weir_connect::api::SinkPartitioner>>,
+}
+
+fn root(
+    node: &NodeSpec,
+    connectors: &ConnectorSet,
+    settings: &JobSettings,
+    not_null: NotNull,
+    collect: Option<&Sender<ChangeBatch>>,
+) -> Result<Root> {
+    if let OpSpec::Sink(spec) = &node.op {
+        let mut sink = connectors
+            .sink(spec, &node.schema)
+            .map_err(|e| e.context(format!("table {}", spec.table.identifier)))?;
+        sink.identify(SinkIdentity {
+            job: settings.job_id.clone(),
+            sink: node.uid.clone(),
+            durable: settings.durable,
+        });
+        let (committer, partitioner) = (sink.committer()?, sink.partitioner());
+        let factory = sink_factory(spec, Arc::from(sink), not_null);
+        return Ok(Root { factory, committer, partitioner });
+    }
+    let not_null_rule = not_null;
+    let columns: Vec<(usize, String)> = node
+        .schema
+        .fields
+        .iter()
+        .enumerate()
+        .filter(|(_, f)| !f.ty.nullable)
+        .map(|(i, f)| (i, f.name.clone()))
+        .collect();
+    let sender = collect.cloned().ok_or_else(|| Error::internal("a query without a client"))?;
+    let (schema, durable) = (node.schema.clone(), settings.durable && !settings.batch);
+    let factory: NodeFactory = Arc::new(move |task| {
+        let sender = sender.clone();
+        let collect = match durable {
+            true => Collect::durable(sender, &schema, task),
+            false => Collect::new(sender),
+        };
+        let check = ResultCheck { not_null: columns.clone(), enforcer: not_null_rule };
+        Ok(NodeBody::Operator(Box::new(collect.checked(check))))
+    });
+    Ok(Root { factory, committer: None, partitioner: None })
+}
+
+fn operator_factory(
+    node: &NodeSpec,
+    plan: &Plan,
+    settings: &JobSettings,
+    lookups: &Arc<weir_ops::lookup_table::Lookups>,
+) -> NodeFactory {
     let producers = || node.inputs.iter().map(|i| &plan.nodes[i.node]);
     let inputs: Vec<Schema> = producers().map(|n| n.schema.clone()).collect();
     let modes: Vec<_> = producers().map(|n| n.changelog).collect();
     let exact_watermarks = plan.nodes.iter().any(reads_watermark);
-    let collapse = settings.batch && updates(&node.op);
-    let (node, settings) = (node.clone(), settings.clone());
+    let collapse = settings.batch && weir_batch::updates(&node.op);
+    // What TO_CHANGELOG shows are changes, so nothing below it may fold a batch into one.
+    let shown = |n: &NodeSpec| matches!(n.op, OpSpec::ToChangelog { .. });
+    let row_by_row = (weir_batch::updates(&node.op) || matches!(node.op, OpSpec::Join(_)))
+        && plan.nodes.iter().any(shown);
+    let (node, settings, lookups) = (node.clone(), settings.clone(), Arc::clone(lookups));
     Arc::new(move |task: &TaskContext| {
         let context = OpContext {
             eval: settings.eval,
@@ -107,27 +218,24 @@ fn operator_factory(node: &NodeSpec, plan: &Plan, settings: &JobSettings) -> Nod
             state_ttl: settings.state_ttl,
             time_zone: settings.time_zone.clone(),
             exact_watermarks,
+            lookups: Some(Arc::clone(&lookups)),
         };
         if matches!(node.op, OpSpec::Values(_)) {
-            return Ok(NodeBody::Source(weir_ops::build_source(&node, &context)?));
+            let body = NodeBody::Source(weir_ops::build_source(&node, &context)?);
+            return Ok(settings.testing.pace(body, task));
         }
         let operator = weir_ops::build(&node, &inputs, &context)?;
-        Ok(NodeBody::Operator(if collapse { Box::new(Collapse::new(operator)) } else { operator }))
+        let slow = settings.testing.batch_rows.is_some();
+        Ok(NodeBody::Operator(if slow && matches!(node.op, OpSpec::WatermarkAssigner { .. }) {
+            Box::new(Untimed(operator))
+        } else if collapse {
+            weir_batch::final_rows(&node.op, operator)
+        } else if row_by_row {
+            Box::new(weir_ops::changelog::RowByRow::new(operator))
+        } else {
+            operator
+        }))
     })
-}
-
-/// Operators that may take back what they emitted.
-fn updates(op: &OpSpec) -> bool {
-    match op {
-        OpSpec::GroupAggregate { .. }
-        | OpSpec::Rank(_)
-        | OpSpec::Deduplicate { .. }
-        | OpSpec::ChangelogNormalize { .. }
-        | OpSpec::Limit { .. } => true,
-        OpSpec::Over(over) => !over.time_ordered,
-        OpSpec::Join(j) => !matches!(j.kind, JoinKind::Inner | JoinKind::Semi),
-        _ => false,
-    }
 }
 
 fn reads_watermark(node: &NodeSpec) -> bool {
@@ -137,6 +245,9 @@ fn reads_watermark(node: &NodeSpec) -> bool {
     }
     match &node.op {
         OpSpec::Calc { filter, projection } => filter.iter().chain(projection).any(calls),
+        OpSpec::Branches(all) => {
+            all.iter().any(|b| b.filter.iter().chain(&b.projection).any(calls))
+        }
         _ => false,
     }
 }

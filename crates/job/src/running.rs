@@ -1,94 +1,133 @@
-//! A job while it runs: barriers at intervals, commits when all instances have
-//! passed one, progress for the client, the end.
+//! A job while it runs, as its client sees it: progress, requests, the end.
+//!
+//! The work is done by a thread of the job (`driver`); what is here talks to it.
 
-use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
-use weir_connect::api::Committer;
-use weir_core::{ChangeBatch, Result, Schema};
-use weir_runtime::{BarrierKind, JobHandle, NodeSnapshot, Report};
+use crossbeam_channel::{Receiver, Sender};
+use weir_core::{ChangeBatch, Error, Result, Schema};
+use weir_runtime::NodeSnapshot;
+
+use crate::checkpoint::history::CheckpointStats;
 
 /// What a client may show of a running job.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Progress {
     /// Counters per node.
     pub nodes: Vec<NodeSnapshot>,
-    /// Commits made so far.
+    /// Checkpoints completed (commits, where nothing is durable).
     pub commits: u64,
+    /// Checkpoints given up.
+    pub failed: u64,
+    /// The last completed one; only where checkpoints are durable.
+    pub last: Option<CheckpointStats>,
+    /// 99th percentile of barrier alignment over the last checkpoints.
+    pub alignment_p99: Duration,
+    /// Times that the job has started again after a failure.
+    pub restarts: u64,
+    /// The job has failed and waits to start again.
+    pub restarting: bool,
+    /// The error that made it start again.
+    pub last_error: Option<String>,
 }
 
-/// A started job.
+/// What a client asks of a job's thread.
+pub(crate) enum Demand {
+    /// A checkpoint or savepoint; the answer is the savepoint's place.
+    Savepoint { dir: Option<String>, stop: bool, answer: Sender<Result<String>> },
+    /// End without more.
+    Cancel,
+}
+
+/// What the job's thread and its client share.
+#[derive(Default)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    progress: Progress,
+    notices: Vec<String>,
+    end: Option<Result<()>>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn update(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.lock().progress);
+    }
+
+    pub fn notice(&self, text: String) {
+        self.lock().notices.push(text);
+    }
+
+    pub fn end(&self, result: Result<()>) {
+        self.lock().end = Some(result);
+        self.changed.notify_all();
+    }
+}
+
+/// A started job. Dropping it cancels the job.
 pub struct RunningJob {
-    handle: JobHandle,
-    committers: Vec<(usize, Box<dyn Committer>)>,
-    interval: Option<Duration>,
-    /// Added to barrier numbers: commits of different runs never share an identifier.
-    base: u64,
-    epoch: u64,
-    open: Option<Instant>,
-    last: Instant,
-    passed: usize,
-    finished: usize,
-    pending: BTreeMap<usize, Vec<Vec<u8>>>,
-    commits: u64,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) demands: Sender<Demand>,
+    pub(crate) thread: Option<JoinHandle<()>>,
+    /// Identifier, the same over restores.
+    pub id: String,
+    /// Display name.
+    pub name: String,
+    /// Sinks make their rows visible by commits.
+    pub(crate) commits: bool,
 }
 
 impl RunningJob {
-    /// Follows a started job. Without committers no barrier is sent.
-    pub(crate) fn new(
-        handle: JobHandle,
-        committers: Vec<(usize, Box<dyn Committer>)>,
-        interval: Option<Duration>,
-    ) -> Self {
-        Self {
-            handle,
-            committers,
-            interval,
-            base: weir_runtime::now_ms().max(0) as u64,
-            epoch: 0,
-            open: None,
-            last: Instant::now(),
-            passed: 0,
-            finished: 0,
-            pending: BTreeMap::new(),
-            commits: 0,
-        }
+    /// A job that has nothing to do any more.
+    pub(crate) fn ended(id: String, name: String, shared: Arc<Shared>) -> Self {
+        shared.end(Ok(()));
+        let (demands, _) = crossbeam_channel::bounded(1);
+        Self { shared, demands, thread: None, id, name, commits: false }
     }
 
     /// Stops the job without its remaining rows; what was committed stays.
     pub fn cancel(&self) {
-        self.handle.cancel();
+        // A thread that is gone has ended already.
+        let _ = self.demands.send(Demand::Cancel);
     }
 
     /// Counters for a progress line.
     pub fn progress(&self) -> Progress {
-        Progress { nodes: self.handle.metrics(), commits: self.commits }
+        self.shared.lock().progress.clone()
     }
 
-    /// Lets the coordinator work for at most `patience`; whether the job has ended.
+    /// What the job has to say since the last call: restarts, failed checkpoints.
+    pub fn notices(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.lock().notices)
+    }
+
+    /// Waits at most `patience`; whether the job has ended.
     pub fn step(&mut self, patience: Duration) -> Result<bool> {
-        let ended = self.handle.wait_for(patience);
-        self.drain_reports()?;
-        if ended {
-            return Ok(true);
-        }
-        if let (None, Some(interval)) = (self.open, self.interval)
-            && !self.committers.is_empty()
-            && self.last.elapsed() >= interval
-        {
-            self.trigger();
-        }
-        Ok(false)
+        let state = self.shared.lock();
+        let running = |s: &mut State| s.end.is_none();
+        let (state, _) = self
+            .shared
+            .changed
+            .wait_timeout_while(state, patience, running)
+            .unwrap_or_else(PoisonError::into_inner);
+        Ok(state.end.is_some())
     }
 
-    /// Waits for the end, commits what is left; the first error of the job.
-    pub fn wait(&mut self, mut tick: impl FnMut(&Progress) -> bool) -> Result<()> {
-        loop {
-            if self.step(Duration::from_millis(50))? {
-                break;
-            }
-            if !tick(&self.progress()) {
+    /// Waits for the end, commits what is left; the first error of the job. `tick` is
+    /// called a few times a second and answers whether to go on.
+    pub fn wait(&mut self, mut tick: impl FnMut(&Self) -> bool) -> Result<()> {
+        while !self.step(Duration::from_millis(50))? {
+            if !tick(self) {
                 self.stop()?;
                 break;
             }
@@ -98,73 +137,72 @@ impl RunningJob {
 
     /// Commits what has been written, then cancels: Ctrl-C loses nothing that was accepted.
     pub fn stop(&mut self) -> Result<()> {
-        if !self.committers.is_empty() {
-            let patience = Instant::now() + Duration::from_secs(30);
-            let after = self.commits + 1;
-            if self.open.is_none() {
-                self.trigger();
-            }
-            while self.commits < after && Instant::now() < patience {
-                if self.handle.wait_for(Duration::from_millis(20)) {
-                    break;
-                }
-                self.drain_reports()?;
-            }
+        if self.commits {
+            let (answer, answered) = crossbeam_channel::bounded(1);
+            let _ = self.demands.send(Demand::Savepoint { dir: None, stop: true, answer });
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while Instant::now() < deadline
+                && answered.recv_timeout(Duration::from_millis(20)).is_err()
+                && !self.step(Duration::ZERO)?
+            {}
         }
-        self.handle.cancel();
+        self.cancel();
         Ok(())
     }
 
-    /// The job has ended: reports its error, or makes the rest visible.
+    /// A handle for asking things of the job, however it is borrowed meanwhile.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { demands: self.demands.clone(), shared: Arc::clone(&self.shared) }
+    }
+
+    /// The job has ended or was cancelled: reports its error.
     pub fn finish(&mut self) -> Result<()> {
-        let cancelled = self.handle.is_cancelled();
-        self.handle.wait()?;
-        self.drain_reports()?;
-        if !cancelled {
-            self.commit()?;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
-        Ok(())
+        self.shared.lock().end.clone().unwrap_or(Ok(()))
+    }
+}
+
+/// Asks a job for savepoints, its progress or its end.
+#[derive(Clone)]
+pub struct Stopper {
+    demands: Sender<Demand>,
+    shared: Arc<Shared>,
+}
+
+impl Stopper {
+    /// Takes a savepoint below a directory, or where the options say; answers its place.
+    /// With `stop` the job ends with it and emits nothing after it.
+    pub fn savepoint(&self, dir: Option<String>, stop: bool) -> Receiver<Result<String>> {
+        let (answer, answered) = crossbeam_channel::bounded(1);
+        let demand = Demand::Savepoint { dir: Some(dir.unwrap_or_default()), stop, answer };
+        if let Err(gone) = self.demands.send(demand)
+            && let Demand::Savepoint { answer, .. } = gone.0
+        {
+            let _ = answer.send(Err(Error::validation("the job has ended")));
+        }
+        answered
     }
 
-    fn trigger(&mut self) {
-        self.epoch += 1;
-        self.passed = 0;
-        self.open = Some(Instant::now());
-        self.handle.trigger_barrier(self.epoch, BarrierKind::Checkpoint);
+    /// Counters of the job.
+    pub fn progress(&self) -> Progress {
+        self.shared.lock().progress.clone()
     }
 
-    fn drain_reports(&mut self) -> Result<()> {
-        while let Ok(report) = self.handle.reports().try_recv() {
-            self.take(report);
-        }
-        let all = self.passed + self.finished >= self.handle.instances();
-        if self.open.is_some() && all && self.finished < self.handle.instances() {
-            self.commit()?;
-        }
-        Ok(())
+    /// Stops the job without a savepoint.
+    pub fn cancel(&self) {
+        // A thread that is gone has ended already.
+        let _ = self.demands.send(Demand::Cancel);
     }
+}
 
-    fn take(&mut self, report: Report) {
-        if report.finished {
-            self.finished += 1;
-        } else if report.barrier.epoch == self.epoch {
-            self.passed += 1;
+impl Drop for RunningJob {
+    fn drop(&mut self) {
+        self.cancel();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
-        if !report.seal.committables.is_empty() {
-            self.pending.entry(report.node).or_default().extend(report.seal.committables);
-        }
-    }
-
-    fn commit(&mut self) -> Result<()> {
-        self.open = None;
-        self.last = Instant::now();
-        self.commits += 1;
-        let epoch = self.base + self.commits;
-        for (node, committer) in &mut self.committers {
-            let committables = self.pending.remove(node).unwrap_or_default();
-            committer.commit(epoch, committables)?;
-        }
-        Ok(())
     }
 }
 
@@ -179,16 +217,20 @@ pub struct Query {
 }
 
 impl Query {
-    /// Feeds every batch to `each` until the job ends; `each` answers whether to go on.
-    pub fn drain(&mut self, mut each: impl FnMut(ChangeBatch) -> Result<bool>) -> Result<()> {
+    /// Feeds every batch to `each` until the job ends, and asks `go_on` at least
+    /// every 20 ms, rows or not, whether to continue.
+    pub fn drain(
+        &mut self,
+        mut each: impl FnMut(ChangeBatch) -> Result<()>,
+        mut go_on: impl FnMut() -> Result<bool>,
+    ) -> Result<()> {
         loop {
+            if !go_on()? {
+                self.job.cancel();
+                return Ok(());
+            }
             match self.rows.recv_timeout(Duration::from_millis(20)) {
-                Ok(batch) => {
-                    if !each(batch)? {
-                        self.job.cancel();
-                        return Ok(());
-                    }
-                }
+                Ok(batch) => each(batch)?,
                 Err(crossbeam_channel::RecvTimeoutError::Timeout) => {
                     if self.job.step(Duration::ZERO)? && self.rows.is_empty() {
                         return self.job.finish();

@@ -42,6 +42,14 @@ impl ConnectorFactory for PaimonConnector {
         in_table(&spec.table, source(spec, schema))
     }
 
+    fn version(&self, table: &TableSpec) -> Result<Option<u64>> {
+        let table = open(table)?.table;
+        let newest = wait(async move {
+            table.snapshot_manager().get_latest_snapshot_id().await.map_err(lake_error)
+        })?;
+        Ok(Some(newest.unwrap_or(0) as u64))
+    }
+
     fn sink(&self, spec: &SinkSpec, schema: &Schema) -> Result<Box<dyn Sink>> {
         in_table(&spec.table, sink(spec, schema))
     }
@@ -142,19 +150,17 @@ fn source(spec: &SourceSpec, produced: &Schema) -> Result<Box<dyn Source>> {
     let (for_start, planned) = (table.clone(), scan_options.clone());
     let start = wait(async move { planned.start(&for_start).await })?;
     let limit = spec.limit.filter(|_| spec.batch && spec.filter.is_none());
-    Ok(Box::new(PaimonSource {
-        scan: Arc::new(Scan {
-            table,
-            projection,
-            outputs,
-            schema: produced.to_arrow(),
-            filter,
-            options: scan_options,
-            start,
-            mode,
-            limit,
-        }),
-    }))
+    Ok(Box::new(PaimonSource::new(Scan {
+        table,
+        projection,
+        outputs,
+        schema: produced.to_arrow(),
+        filter,
+        options: scan_options,
+        start,
+        mode,
+        limit,
+    })))
 }
 
 fn read_batch(options: &Options) -> String {

@@ -17,6 +17,7 @@
 
 pub mod catalog;
 pub mod connector;
+pub mod objects;
 
 mod bucket;
 mod compact;
@@ -35,10 +36,16 @@ mod storage;
 mod table;
 mod type_text;
 mod types;
+mod unknown;
 mod variant;
 
 pub use catalog::PaimonCatalog;
 pub use connector::PaimonConnector;
+
+/// Checks names and values of a table's options without opening the table.
+pub fn check_table_options(options: &weir_core::Options) -> weir_core::Result<()> {
+    options::check(&options::canonical(options)?, None)
+}
 
 // The vendored OpenSSL is linked for the S3 client of the paimon crate.
 use openssl as _;

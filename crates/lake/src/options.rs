@@ -11,6 +11,7 @@ use weir_core::config::{bad_value, parse_duration, parse_memory};
 use weir_core::{Error, Options, Result};
 
 use crate::storage;
+pub(crate) use crate::unknown::unknown_key;
 
 /// Options of the connector itself, never stored in a table.
 pub(crate) const CONNECTOR_KEYS: &[&str] =
@@ -134,8 +135,7 @@ const NOT_YET: &[(&str, &str)] = &[
     ("partition.expiration-time", "partition expiry"),
     ("record-level.expire-time", "record expiry"),
     ("tag.automatic-creation", "automatic tags"),
-    ("lookup.cache", "lookup joins on Paimon tables"),
-    ("lookup.async", "lookup joins on Paimon tables"),
+    ("lookup.async", "lookups beside the join"),
     ("scan.file-creation-time-millis", "scans by file creation time"),
     ("scan.creation-time-millis", "scans by creation time"),
     ("incremental-to-auto-tag", "incremental reads up to automatic tags"),
@@ -203,6 +203,7 @@ fn check_key(key: &str) -> Result<()> {
         || STORED.contains(&key)
         || BUFFERING.contains(&key)
         || FAMILIES.iter().any(|f| key.starts_with(f))
+        || weir_spec::lookup::is_lookup_option(key)
         || storage::is_storage_key(key);
     if known {
         return Ok(());
@@ -256,32 +257,6 @@ fn check_value(key: &str, value: &str) -> Result<()> {
         "bucket-function.type" => one_of(&["default", "mod", "hive"]),
         _ => Ok(()),
     }
-}
-
-/// The error for an unknown key, naming the most similar known one.
-pub(crate) fn unknown_key(key: &str, known: impl Iterator<Item = String>, what: &str) -> Error {
-    let nearest = known.map(|k| (distance(key, &k), k)).min();
-    let error = Error::option(format!("unknown {what}: '{key}'"));
-    match nearest {
-        Some((d, k)) if d <= key.len() / 2 => error.hint(format!("did you mean '{k}'?")),
-        _ => error.hint("remove the option"),
-    }
-}
-
-/// Edit distance of two keys.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use paimon::spec::Datum;
 use paimon::table::COMMIT_MESSAGE_SERIALIZER_VERSION;
 use paimon::{CommitMessage, Table, TableWrite};
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
-use weir_connect::api::{Committer, Sink, SinkPartitioner, SinkWriter};
+use weir_connect::api::{Committer, Sink, SinkIdentity, SinkPartitioner, SinkWriter};
 use weir_core::batch::TARGET_ROWS;
 use weir_core::{ChangeBatch, Error, Result, RowKind};
 use weir_spec::ChangelogMode;
@@ -143,6 +143,10 @@ pub(crate) struct Overwrite {
 }
 
 impl Sink for PaimonSink {
+    fn identify(&mut self, identity: SinkIdentity) {
+        self.user = format!("weir-{}", identity.name());
+    }
+
     fn changelog_mode(&self) -> ChangelogMode {
         self.mode
     }
@@ -179,6 +183,7 @@ impl Sink for PaimonSink {
             overwrite: self.overwrite.clone(),
             overwritten: None,
             tried: BTreeMap::new(),
+            recovering: false,
             commits: 0,
             busy: Arc::new(AtomicBool::new(false)),
         })))
@@ -338,6 +343,8 @@ struct TableCommitter {
     overwritten: Option<(String, u64)>,
     /// Last epoch tried per commit user.
     tried: BTreeMap<String, u64>,
+    /// What is committed now comes from an earlier run, and may be in the table already.
+    recovering: bool,
     /// Commits of this run.
     commits: u64,
     /// Maintenance runs on the IO threads.
@@ -351,8 +358,8 @@ impl TableCommitter {
         let own = user == self.user;
         // A first try of this run cannot have happened before; everything else is
         // looked up in the table.
-        let repeated = !own || self.tried.get(user).is_some_and(|t| epoch <= *t);
-        if self.overwrite.is_some() && self.overwritten.is_none() && !own {
+        let repeated = self.recovering || !own || self.tried.get(user).is_some_and(|t| epoch <= *t);
+        if self.overwrite.is_some() && self.overwritten.is_none() && (self.recovering || !own) {
             self.overwritten = self.first_commit_of(user, epoch)?;
         }
         let replaces = match &self.overwritten {
@@ -439,6 +446,17 @@ impl Drop for TableCommitter {
 }
 
 impl Committer for TableCommitter {
+    fn recover(&mut self, restored: Option<(u64, Vec<Vec<u8>>)>) -> Result<()> {
+        let Some((epoch, committables)) = restored else { return Ok(()) };
+        self.recovering = true;
+        let done = if committables.is_empty() { Ok(()) } else { self.commit(epoch, committables) };
+        self.recovering = false;
+        if self.overwrite.is_some() && self.overwritten.is_none() {
+            self.overwritten = self.first_commit_of(&self.user.clone(), epoch)?;
+        }
+        done
+    }
+
     fn commit(&mut self, epoch: u64, committables: Vec<Vec<u8>>) -> Result<()> {
         let mut by_user: BTreeMap<String, Vec<CommitMessage>> = BTreeMap::new();
         for bytes in &committables {

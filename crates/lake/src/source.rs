@@ -75,7 +75,15 @@ pub(crate) struct Scan {
 
 /// A scan of a Paimon table.
 pub(crate) struct PaimonSource {
-    pub(crate) scan: Arc<Scan>,
+    scan: Arc<Scan>,
+    /// Rows of a batch at most.
+    batch_rows: usize,
+}
+
+impl PaimonSource {
+    pub(crate) fn new(scan: Scan) -> Self {
+        Self { scan: Arc::new(scan), batch_rows: TARGET_ROWS }
+    }
 }
 
 impl Source for PaimonSource {
@@ -85,6 +93,10 @@ impl Source for PaimonSource {
 
     fn changelog_mode(&self) -> ChangelogMode {
         self.scan.mode
+    }
+
+    fn limit_batches(&mut self, rows: usize) {
+        self.batch_rows = rows.min(TARGET_ROWS);
     }
 
     fn reader(&self, subtask: usize, parallelism: usize) -> Result<Box<dyn SourceReader>> {
@@ -97,6 +109,9 @@ impl Source for PaimonSource {
         };
         Ok(Box::new(Reader {
             scan: Arc::clone(&self.scan),
+            batch_rows: self.batch_rows,
+            subtask,
+            parallelism: parallelism.max(1),
             shards: vec![Shard::new(first)],
             started: false,
             next: 0,
@@ -152,7 +167,7 @@ impl Shard {
     }
 
     /// The next rows of this shard, if there are any now.
-    fn take(&mut self) -> Result<Option<ChangeBatch>> {
+    fn take(&mut self, rows: usize) -> Result<Option<ChangeBatch>> {
         loop {
             if let Some((batch, after)) = self.queue.pop_front() {
                 match after {
@@ -163,7 +178,7 @@ impl Shard {
             }
             let Some(receiver) = &mut self.receiver else { return Ok(None) };
             match receiver.try_recv() {
-                Ok(Ok((Some(batch), after))) => self.enqueue(batch, after),
+                Ok(Ok((Some(batch), after))) => self.enqueue(batch, after, rows),
                 Ok(Ok((None, after))) => self.position = after,
                 Ok(Err(e)) => return Err(e),
                 Err(TryRecvError::Empty) => return Ok(None),
@@ -179,11 +194,11 @@ impl Shard {
     }
 
     /// Cuts a batch into pieces of the engine's size.
-    fn enqueue(&mut self, batch: ChangeBatch, after: Position) {
+    fn enqueue(&mut self, batch: ChangeBatch, after: Position, most: usize) {
         let rows = batch.len();
         let mut at = 0;
         while at < rows {
-            let n = TARGET_ROWS.min(rows - at);
+            let n = most.min(rows - at);
             let last = at + n == rows;
             self.queue.push_back((batch.slice(at, n), last.then(|| after.clone())));
             at += n;
@@ -205,6 +220,9 @@ impl Drop for Shard {
 
 struct Reader {
     scan: Arc<Scan>,
+    batch_rows: usize,
+    subtask: usize,
+    parallelism: usize,
     shards: Vec<Shard>,
     started: bool,
     next: usize,
@@ -226,7 +244,7 @@ impl SourceReader for Reader {
         for _ in 0..self.shards.len() {
             let i = self.next % self.shards.len();
             self.next = i + 1;
-            if let Some(batch) = self.shards[i].take()? {
+            if let Some(batch) = self.shards[i].take(self.batch_rows)? {
                 self.produced += batch.len() as u64;
                 self.empty_polls = 0;
                 return Ok(Poll::Batch(batch));
@@ -251,14 +269,17 @@ impl SourceReader for Reader {
     }
 
     fn restore(&mut self, splits: Vec<Vec<u8>>) -> Result<()> {
-        self.shards = splits
+        let mut positions = splits
             .iter()
             .map(|s| {
                 serde_json::from_slice(s)
-                    .map(Shard::new)
                     .map_err(|e| Error::data(format!("not a position of a Paimon scan: {e}")))
             })
-            .collect::<Result<_>>()?;
+            .collect::<Result<Vec<Position>>>()?;
+        positions.sort_by_key(|p| (p.of, p.shard));
+        // Every reader is given all of them and takes its share.
+        let mine = positions.into_iter().skip(self.subtask).step_by(self.parallelism);
+        self.shards = mine.map(Shard::new).collect();
         Ok(())
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn storage_options(options: &Options) -> Result<HashMap<String, Strin
     for (key, value) in options.iter() {
         let Some(short) = PREFIXES.iter().find_map(|p| key.strip_prefix(p)) else { continue };
         if !S3_KEYS.contains(&short) {
-            return Err(crate::options::unknown_key(
+            return Err(crate::unknown::unknown_key(
                 key,
                 S3_KEYS.iter().map(|k| format!("s3.{k}")),
                 "storage option",

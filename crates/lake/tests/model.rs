@@ -97,12 +97,8 @@ impl Follower {
         let source = PaimonConnector.source(&self.spec, &produced(&self.spec)).unwrap();
         for i in 0..parallelism {
             let mut reader = source.reader(i, parallelism).unwrap();
-            let mine = positions
-                .iter()
-                .enumerate()
-                .filter(|(k, _)| k % parallelism == i)
-                .map(|(_, p)| p.clone());
-            reader.restore(mine.collect()).unwrap();
+            // As the engine does: everything to everybody.
+            reader.restore(positions.clone()).unwrap();
             self.readers.push(reader);
         }
     }

@@ -31,7 +31,8 @@ impl Entry {
 #[derive(Debug, Default)]
 pub struct Bucket {
     rows: Vec<Entry>,
-    index: HashTable<(u64, u32)>,
+    /// Hash and position; few buckets get as long as to need one.
+    index: Option<Box<HashTable<(u64, u32)>>>,
 }
 
 impl Bucket {
@@ -52,42 +53,50 @@ impl Bucket {
 
     /// Position of a row by its identity (its unique key if given, else its bytes).
     pub fn find(&self, identity: &[u8]) -> Option<usize> {
-        if self.index.is_empty() {
+        let Some(index) = &self.index else {
             return self.rows.iter().position(|e| e.identity() == identity);
-        }
+        };
         let hash = hash_key(identity);
         let same = |e: &(u64, u32)| e.0 == hash && self.rows[e.1 as usize].identity() == identity;
-        self.index.find(hash, same).map(|e| e.1 as usize)
+        index.find(hash, same).map(|e| e.1 as usize)
     }
 
     /// Adds a row; with `findable`, later `find`s may ask for it.
     pub fn push(&mut self, row: &[u8], id: &[u8], matches: u32, findable: bool) {
+        // Most keys of a join have one row: no room for more until there are.
+        if self.rows.capacity() == 0 {
+            self.rows.reserve_exact(1);
+        }
         self.rows.push(Entry { row: row.into(), id: id.into(), matches });
         if !findable {
             return;
         }
-        if !self.index.is_empty() {
+        if self.index.is_some() {
             self.add_to_index(self.rows.len() - 1);
         } else if self.rows.len() > INDEX_ABOVE {
+            self.index = Some(Box::default());
             (0..self.rows.len()).for_each(|i| self.add_to_index(i));
         }
     }
 
     fn add_to_index(&mut self, at: usize) {
         let hash = hash_key(self.rows[at].identity());
-        self.index.insert_unique(hash, (hash, at as u32), |e| e.0);
+        if let Some(index) = &mut self.index {
+            index.insert_unique(hash, (hash, at as u32), |e| e.0);
+        }
     }
 
     fn forget(&mut self, at: usize) {
         let hash = hash_key(self.rows[at].identity());
-        if let Ok(found) = self.index.find_entry(hash, |e| e.1 as usize == at) {
+        let Some(index) = &mut self.index else { return };
+        if let Ok(found) = index.find_entry(hash, |e| e.1 as usize == at) {
             found.remove();
         }
     }
 
     /// Takes a row out; the last one moves into its place.
     pub fn remove(&mut self, at: usize) -> Entry {
-        let indexed = !self.index.is_empty();
+        let indexed = self.index.is_some();
         let last = self.rows.len() - 1;
         if indexed {
             self.forget(at);

@@ -11,6 +11,7 @@ use arrow::datatypes::SchemaRef;
 use weir_core::{ChangeBatch, Result, Schema};
 use weir_functions::{EvalContext, Expr};
 use weir_runtime::{Mark, Operator, Out, Step, now_ms};
+use weir_spec::Branch;
 
 use crate::program::{Predicate, Program};
 
@@ -91,6 +92,52 @@ impl Operator for Calc {
     fn watermark(&mut self, mark: Mark, out: &mut Out) -> Result<Step> {
         if let Mark::Ts(ts) = mark {
             crate::program::set_watermark(&mut self.context, ts);
+        }
+        out.mark(mark);
+        Ok(Step::Done)
+    }
+}
+/// UNION ALL of several [`Calc`]s of one input. Were each to pass its rows and watermarks
+/// through a channel of its own, one could run ahead of what the other finds late.
+pub struct Branches {
+    calcs: Vec<Calc>,
+    /// What is being handed out, and which branch comes next.
+    pending: Option<(ChangeBatch, usize)>,
+}
+
+impl Branches {
+    /// Builds the operator.
+    pub fn new(
+        branches: &[Branch],
+        input: &Schema,
+        output: &Schema,
+        context: EvalContext,
+    ) -> Result<Self> {
+        let calc = |b: &Branch| Calc::new(b.filter.as_ref(), &b.projection, input, output, context);
+        Ok(Self { calcs: branches.iter().map(calc).collect::<Result<_>>()?, pending: None })
+    }
+}
+
+impl Operator for Branches {
+    fn push(&mut self, _: usize, batch: ChangeBatch, out: &mut Out) -> Result<Step> {
+        self.pending = Some((batch, 0));
+        self.more(out)
+    }
+
+    fn more(&mut self, out: &mut Out) -> Result<Step> {
+        let Some((batch, at)) = self.pending.take() else { return Ok(Step::Done) };
+        let Some(calc) = self.calcs.get_mut(at) else { return Ok(Step::Done) };
+        calc.push(0, batch.clone(), out)?;
+        if at + 1 == self.calcs.len() {
+            return Ok(Step::Done);
+        }
+        self.pending = Some((batch, at + 1));
+        Ok(Step::More)
+    }
+
+    fn watermark(&mut self, mark: Mark, out: &mut Out) -> Result<Step> {
+        for calc in &mut self.calcs {
+            calc.watermark(mark, &mut Out::default())?;
         }
         out.mark(mark);
         Ok(Step::Done)

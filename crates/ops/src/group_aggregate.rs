@@ -85,7 +85,7 @@ impl GroupAggregate {
         let store = Groups { counts: Vec::new(), aggs };
         Ok(Self {
             keys: keys.to_vec(),
-            table: KeyedTable::new(table_spec("groups", ttl, max_parallelism), store),
+            table: KeyedTable::new(spilling_spec("groups", ttl, max_parallelism), store),
             update_before,
             emit_unchanged: ttl > 0,
             ttl,
@@ -99,7 +99,7 @@ impl GroupAggregate {
 
     fn touch(&mut self) -> Touched {
         let mut t = Touched::default();
-        self.marks.resize(self.table.index().slots(), 0);
+        self.marks.resize(self.table.slots(), 0);
         for (row, &slot) in self.slots.iter().enumerate() {
             let mark = &mut self.marks[slot as usize];
             if *mark == 0 {
@@ -209,7 +209,7 @@ impl Operator for GroupAggregate {
     fn push(&mut self, _: usize, batch: ChangeBatch, out: &mut Out) -> Result<Step> {
         let now = if self.ttl > 0 { now_ms() } else { 0 };
         self.encoded.encode_into(&columns(&batch, &self.keys), batch.len())?;
-        self.table.hydrate(&self.encoded, now, &mut self.slots);
+        self.table.hydrate(&self.encoded, now, &mut self.slots)?;
         let touched = self.touch();
         let before = if touched.existed.contains(&true) {
             Some(self.table.store.aggs.finish(&touched.slots)?)
@@ -224,9 +224,8 @@ impl Operator for GroupAggregate {
         Ok(Step::Done)
     }
 
-    fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
-        seal.tables.push(self.table.seal());
-        Ok(())
+    fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {
+        seal_table(&mut self.table, barrier, seal)
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {

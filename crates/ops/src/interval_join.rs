@@ -129,6 +129,7 @@ impl IntervalJoin {
             }
             self.expiries.pop_first();
             let s = usize::from(side);
+            self.table.touch(slot);
             let rows = std::mem::take(&mut self.table.store[slot as usize].0[s]);
             let (gone, kept): (Vec<Row>, Vec<Row>) =
                 rows.into_iter().partition(|r| self.range(s, r.ts).1 < self.clock);
@@ -153,7 +154,7 @@ impl Operator for IntervalJoin {
         let key_columns = columns(&batch, &self.keys[side]);
         let keys = EncodedKeys::encode(&key_columns, batch.len())?;
         let mut slots = Vec::new();
-        self.table.hydrate(&keys, 0, &mut slots);
+        self.table.hydrate(&keys, 0, &mut slots)?;
         let rows = self.pairs.codecs[side].encode(batch.rows.columns(), batch.len());
         let times =
             if self.event_time { Some(Times::of(batch.column(self.times[side]))?) } else { None };
@@ -215,7 +216,7 @@ impl Operator for IntervalJoin {
         }
         result.emit(out)?;
         for &slot in &slots {
-            if self.table.index().is_live(slot)
+            if self.table.is_live(slot)
                 && self.table.store[slot as usize].0.iter().all(Vec::is_empty)
             {
                 self.table.remove(slot);
@@ -256,14 +257,15 @@ impl Operator for IntervalJoin {
         self.more(out)
     }
 
-    fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
-        seal.tables.push(self.table.seal());
-        Ok(())
+    fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {
+        seal_times(&[self.clock], seal);
+        seal_table(&mut self.table, barrier, seal)
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
+        restore_times([&mut self.clock], seal);
         restore_table(&mut self.table, seal, context)?;
-        let live: Vec<u32> = self.table.index().live().collect();
+        let live: Vec<u32> = self.table.live().collect();
         for slot in live {
             for side in 0..2 {
                 for r in &self.table.store[slot as usize].0[side] {

@@ -78,7 +78,8 @@ pub struct Join {
     schema: SchemaRef,
     current: Option<Current>,
     context: EvalContext,
-    ttl: i64,
+    /// State of a side is kept for a limited time.
+    expires: bool,
 }
 
 impl Join {
@@ -92,6 +93,7 @@ impl Join {
         ttl: i64,
         max_parallelism: u32,
     ) -> Result<Self> {
+        let ttls = spec.state_ttl.map(|hint| hint.unwrap_or(ttl));
         let side = |i: usize, name, keys: &[usize], unique: &Option<Vec<usize>>, outer| Side {
             keys: keys.to_vec(),
             // Only rows that come without -U replace each other.
@@ -99,7 +101,7 @@ impl Join {
             insert_only: modes[i].is_insert_only(),
             outer,
             codec: RowCodec::new(inputs[i]),
-            table: KeyedTable::new(table_spec(name, ttl, max_parallelism), Vec::new()),
+            table: KeyedTable::new(spilling_spec(name, ttls[i], max_parallelism), Vec::new()),
         };
         let (left, right) = match spec.kind {
             JoinKind::Left => (true, false),
@@ -121,12 +123,12 @@ impl Join {
             schema: output.to_arrow(),
             current: None,
             context,
-            ttl,
+            expires: ttls.iter().any(|&t| t > 0),
         })
     }
 
     fn now(&self) -> i64 {
-        if self.ttl > 0 { now_ms() } else { 0 }
+        if self.expires { now_ms() } else { 0 }
     }
 
     fn start(&mut self, input: usize, batch: ChangeBatch) -> Result<Current> {
@@ -147,8 +149,9 @@ impl Join {
             .map(|u| EncodedKeys::encode(&columns(&batch, u), batch.len()))
             .transpose()?;
         let mut own = Vec::new();
-        side.table.hydrate(&keys, now, &mut own);
-        let table = &self.sides[1 - input].table;
+        side.table.hydrate(&keys, now, &mut own)?;
+        let table = &mut self.sides[1 - input].table;
+        table.fetch(&keys)?;
         let other = (0..batch.len())
             .map(|i| if null_key[i] { None } else { table.peek(keys.hash(i), keys.key(i), now) })
             .collect();
@@ -245,7 +248,11 @@ impl Join {
             e.put(own, None, pair_kind);
         }
         let Some(slot) = c.other[row] else { return };
-        let bucket = self.sides[1 - c.side].table.store[slot as usize].rows_mut();
+        let table = &mut self.sides[1 - c.side].table;
+        if other_outer && !matched.is_empty() {
+            table.touch(slot);
+        }
+        let bucket = table.store[slot as usize].rows_mut();
         for &p in matched {
             let other = Some((slot, p));
             let matches = &mut bucket[p as usize].matches;
@@ -276,7 +283,11 @@ impl Join {
             return;
         }
         let Some(slot) = c.other[row] else { return };
-        let bucket = self.sides[0].table.store[slot as usize].rows_mut();
+        let table = &mut self.sides[0].table;
+        if !matched.is_empty() {
+            table.touch(slot);
+        }
+        let bucket = table.store[slot as usize].rows_mut();
         for &p in matched {
             let matches = &mut bucket[p as usize].matches;
             let other = Some((slot, p));
@@ -340,7 +351,7 @@ impl Join {
         let table = &mut self.sides[c.side].table;
         for (row, &slot) in c.own.iter().enumerate() {
             let gone = table.store[slot as usize].is_empty();
-            if gone && table.index().is_live(slot) && table.index().key(slot) == c.keys.key(row) {
+            if gone && table.is_live(slot) && table.key(slot) == c.keys.key(row) {
                 table.remove(slot);
             }
         }
@@ -363,9 +374,8 @@ impl Operator for Join {
         Ok(Step::Done)
     }
 
-    fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
-        seal.tables.extend(self.sides.iter().map(|s| s.table.seal()));
-        Ok(())
+    fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {
+        self.sides.iter_mut().try_for_each(|s| seal_table(&mut s.table, barrier, seal))
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {

@@ -1,5 +1,5 @@
-//! One row per key: DEDUPLICATE (first or last row, by arrival or by rowtime)
-//! and CHANGELOG NORMALIZE (the row last upserted).
+//! One row per key: DEDUPLICATE (first row by arrival, last row by arrival or by
+//! rowtime) and CHANGELOG NORMALIZE (the row last upserted).
 //!
 //! Per batch and key only the change from the first pre-image to the last
 //! post-image leaves; unchanged rows are silent.
@@ -17,8 +17,8 @@ use crate::util::*;
 /// Which row of a key stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
-    /// The first one (by rowtime if given).
-    First(Option<usize>),
+    /// The first one to arrive.
+    First,
     /// The last one (by rowtime if given).
     Last(Option<usize>),
     /// The one last inserted or updated, until it is deleted by key.
@@ -74,7 +74,7 @@ impl LastRow {
             keep,
             update_before,
             ttl,
-            table: KeyedTable::new(table_spec("rows", ttl, max_parallelism), Vec::new()),
+            table: KeyedTable::new(spilling_spec("rows", ttl, max_parallelism), Vec::new()),
             codec: RowCodec::new(input),
             schema: output.to_arrow(),
             encoded: EncodedKeys::default(),
@@ -87,8 +87,7 @@ impl LastRow {
     fn replaces(&self, new: i64, kept: &Kept) -> bool {
         match (&kept.0, self.keep) {
             (None, _) | (_, Keep::Upserted | Keep::Last(None)) => true,
-            (Some(_), Keep::First(None)) => false,
-            (Some((old, _)), Keep::First(Some(_))) => new < *old,
+            (Some(_), Keep::First) => false,
             (Some((old, _)), Keep::Last(Some(_))) => new >= *old,
         }
     }
@@ -98,13 +97,13 @@ impl Operator for LastRow {
     fn push(&mut self, _: usize, batch: ChangeBatch, out: &mut Out) -> Result<Step> {
         let now = if self.ttl > 0 { now_ms() } else { 0 };
         self.encoded.encode_into(&columns(&batch, &self.keys), batch.len())?;
-        self.table.hydrate(&self.encoded, now, &mut self.slots);
+        self.table.hydrate(&self.encoded, now, &mut self.slots)?;
         let rows = self.codec.encode(batch.rows.columns(), batch.len());
         let times = match self.keep {
-            Keep::First(Some(c)) | Keep::Last(Some(c)) => Some(Times::of(batch.column(c))?),
+            Keep::Last(Some(c)) => Some(Times::of(batch.column(c))?),
             _ => None,
         };
-        self.marks.resize(self.table.index().slots(), 0);
+        self.marks.resize(self.table.slots(), 0);
         let mut touched: Vec<(u32, Kept)> = Vec::new();
         for row in 0..batch.len() {
             let slot = self.slots[row] as usize;
@@ -154,9 +153,8 @@ impl Operator for LastRow {
         Ok(Step::Done)
     }
 
-    fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
-        seal.tables.push(self.table.seal());
-        Ok(())
+    fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {
+        seal_table(&mut self.table, barrier, seal)
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {

@@ -15,12 +15,20 @@
 pub mod agg;
 pub mod bucket;
 pub mod calc;
+pub mod changelog;
+mod event_time;
+pub mod first_row;
 pub mod group_aggregate;
 pub mod interval_join;
 pub mod join;
 pub mod last_row;
+pub mod late;
+pub mod lookup_join;
+pub mod lookup_table;
+pub mod matching;
 pub mod over;
 pub mod over_values;
+pub mod over_whole;
 pub mod pairs;
 pub mod program;
 pub mod rank;
@@ -37,7 +45,7 @@ pub mod window_join;
 use weir_core::{Error, Result, Schema};
 use weir_functions::EvalContext;
 use weir_runtime::{Operator, SourceTask, TaskContext};
-use weir_spec::{ChangelogMode, NodeSpec, OpSpec};
+use weir_spec::{ChangelogMode, NodeSpec, OpSpec, OverFrame};
 
 /// What operators need to know beside their spec.
 #[derive(Clone)]
@@ -54,6 +62,8 @@ pub struct OpContext {
     pub time_zone: String,
     /// Some expression of the job looks at the watermark (CURRENT_WATERMARK).
     pub exact_watermarks: bool,
+    /// The tables that lookup joins read, where the job has any.
+    pub lookups: Option<std::sync::Arc<lookup_table::Lookups>>,
 }
 
 impl OpContext {
@@ -141,15 +151,21 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
                 )?)
             }
         }
+        OpSpec::Branches(branches) => {
+            Box::new(calc::Branches::new(branches, input, output, context.eval)?)
+        }
         OpSpec::Expand(projections) => Box::new(simple::Expand::new(projections, output, eval())?),
-        OpSpec::Unnest { collection, flatten, ordinality, outer } => Box::new(simple::Unnest::new(
-            collection,
-            *flatten,
-            *ordinality,
-            *outer,
-            output,
-            eval(),
-        )?),
+        OpSpec::Unnest { collection, flatten, ordinality, condition, outer } => {
+            Box::new(simple::Unnest::new(
+                collection,
+                *flatten,
+                *ordinality,
+                condition.as_ref(),
+                *outer,
+                output,
+                eval(),
+            )?)
+        }
         OpSpec::Join(spec) => Box::new(join::Join::new(
             spec,
             two(node, inputs)?,
@@ -175,12 +191,13 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
         OpSpec::Rank(spec) => {
             Box::new(rank::Rank::new(spec, retracts, context.state_ttl, input, output, groups)?)
         }
+        OpSpec::Deduplicate { keys, rowtime: Some(rowtime), keep_last: false, .. } => {
+            let ttl = context.state_ttl;
+            Box::new(first_row::FirstRow::new(keys, *rowtime, ttl, input, output, groups))
+        }
         OpSpec::Deduplicate { keys, rowtime, keep_last, update_before } => {
-            let keep = if *keep_last {
-                last_row::Keep::Last(*rowtime)
-            } else {
-                last_row::Keep::First(*rowtime)
-            };
+            let keep =
+                if *keep_last { last_row::Keep::Last(*rowtime) } else { last_row::Keep::First };
             let ttl = context.state_ttl;
             Box::new(last_row::LastRow::new(keys, keep, *update_before, ttl, input, output, groups))
         }
@@ -205,6 +222,9 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
                 groups,
             )?)
         }
+        OpSpec::DropLate { window_end } => {
+            Box::new(late::DropLate::new(*window_end, input, &context.time_zone)?)
+        }
         OpSpec::WindowJoin { join, left_window, right_window } => {
             Box::new(window_join::WindowJoin::new(
                 join,
@@ -226,6 +246,13 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
                 groups,
             )?)
         }
+        OpSpec::LookupJoin(spec) => {
+            let Some(lookups) = &context.lookups else {
+                return Err(Error::internal("a lookup join without tables"));
+            };
+            let table = lookups.table(&node.uid, spec, eval())?;
+            Box::new(lookup_join::LookupJoin::new(spec, table, input, output, eval(), groups)?)
+        }
         OpSpec::WindowRank { rank, window } => Box::new(window_join::WindowRank::new(
             rank,
             *window,
@@ -235,6 +262,9 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
             &context.time_zone,
             groups,
         )?),
+        OpSpec::Over(spec) if matches!(spec.frame, OverFrame::Between { .. }) => {
+            Box::new(over_whole::OverWhole::new(spec, input, output)?)
+        }
         OpSpec::Over(spec) if spec.time_ordered => {
             Box::new(over::Over::new(spec, input, output, groups)?)
         }
@@ -246,6 +276,13 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
             output,
             groups,
         )?),
+        OpSpec::ToChangelog { codes } => Box::new(changelog::ToChangelog::new(codes, output)),
+        OpSpec::FromChangelog { column, codes } => {
+            Box::new(changelog::FromChangelog::new(*column, codes, output))
+        }
+        OpSpec::Match(spec) => {
+            Box::new(matching::MatchRecognize::new(spec, input, output, eval(), groups)?)
+        }
         OpSpec::Source(_) | OpSpec::Sink(_) | OpSpec::Values(_) => {
             return Err(Error::internal(format!("{} is not built here", node.name)));
         }

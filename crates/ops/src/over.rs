@@ -8,7 +8,7 @@
 //! Late rows, as in Flink: behind the last released time of their key for
 //! bounded frames, behind the watermark for unbounded ones.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute;
@@ -23,6 +23,7 @@ use weir_state::bytes::{put_bytes, put_i64, put_varint};
 use weir_state::{KeyedTable, Reader, RowCodec, SlotStore};
 
 use crate::agg::{AggSet, MINUS};
+use crate::event_time::EventTime;
 use crate::util::*;
 
 type Timed = (i64, Box<[u8]>);
@@ -35,6 +36,8 @@ struct Key {
     frame: VecDeque<Timed>,
     /// Time released last.
     last: Option<i64>,
+    /// When a RANGE frame with a start forgets the key.
+    cleanup: Option<i64>,
 }
 
 struct Store {
@@ -69,6 +72,7 @@ impl SlotStore for Store {
         write_rows(k.pending.iter(), out);
         write_rows(k.frame.iter(), out);
         put_i64(out, k.last.unwrap_or(i64::MIN));
+        put_i64(out, k.cleanup.unwrap_or(i64::MIN));
         self.aggs.write(slot, out);
     }
     fn read(&mut self, slot: usize, input: &mut Reader<'_>) -> Result<()> {
@@ -76,6 +80,7 @@ impl SlotStore for Store {
         k.pending = read_rows(input)?;
         k.frame = read_rows(input)?.into();
         k.last = Some(input.i64()?).filter(|&t| t != i64::MIN);
+        k.cleanup = Some(input.i64()?).filter(|&t| t != i64::MIN);
         self.aggs.read(slot, input)
     }
 }
@@ -124,14 +129,12 @@ pub struct Over {
     event_time: bool,
     frame: OverFrame,
     table: KeyedTable<Store>,
-    timers: BTreeSet<(i64, u32)>,
+    clock: EventTime,
     codec: RowCodec,
     input: SchemaRef,
     schema: SchemaRef,
     encoded: EncodedKeys,
     slots: Vec<u32>,
-    watermark: i64,
-    held_mark: Option<Mark>,
 }
 
 impl Over {
@@ -156,21 +159,31 @@ impl Over {
             event_time: field.ty.time_attribute() != TimeAttribute::Proctime,
             frame: spec.frame.clone(),
             table: KeyedTable::new(table_spec("over", 0, max_parallelism), store),
-            timers: BTreeSet::new(),
+            clock: EventTime::default(),
             codec: RowCodec::new(input),
             input: input.to_arrow(),
             schema: output.to_arrow(),
             encoded: EncodedKeys::default(),
             slots: Vec::new(),
-            watermark: i64::MIN,
-            held_mark: None,
         })
     }
 
     fn is_late(&self, slot: u32, ts: i64) -> bool {
         match self.frame {
-            OverFrame::Rows(None) | OverFrame::Range(None) => ts <= self.watermark,
+            OverFrame::Rows(None) | OverFrame::Range(None) => ts <= self.clock.watermark,
             _ => self.table.store.keys[slot as usize].last.is_some_and(|last| ts <= last),
+        }
+    }
+
+    /// A key is forgotten some time after its last row, as Flink does it: then even rows
+    /// behind the watermark begin it anew.
+    fn register_cleanup(&mut self, slot: u32, ts: i64) {
+        let OverFrame::Range(Some(limit)) = self.frame else { return };
+        let key = &mut self.table.store.keys[slot as usize];
+        if key.cleanup.is_none_or(|at| at < ts + limit + 1) {
+            let at = ts + limit + limit / 2 + 1;
+            key.cleanup = Some(at);
+            self.clock.timers.insert((at, slot));
         }
     }
 
@@ -247,19 +260,32 @@ impl Over {
     fn release(&mut self, out: &mut Out) -> Result<bool> {
         let mut plan = Plan::default();
         let mut more = false;
-        while let Some(&(ts, slot)) = self.timers.first() {
-            if ts > self.watermark {
-                break;
-            }
+        while let Some((ts, slot)) = self.clock.due() {
             if plan.emitted.len() >= TARGET_ROWS {
                 more = true;
                 break;
             }
-            self.timers.pop_first();
-            let pending = &mut self.table.store.keys[slot as usize].pending;
-            let n = pending.partition_point(|r| r.0 <= ts);
-            let rows = pending.drain(..n).map(|r| r.1).collect();
-            self.plan(slot, ts, rows, &mut plan);
+            self.clock.timers.pop_first();
+            let key = &mut self.table.store.keys[slot as usize];
+            if key.cleanup.is_some_and(|at| at <= ts) {
+                // What was planned of the key still needs its accumulators.
+                if plan.used.contains_key(&slot) {
+                    self.clock.timers.insert((ts, slot));
+                    more = true;
+                    break;
+                }
+                self.table.remove(slot);
+                continue;
+            }
+            let n = key.pending.partition_point(|r| r.0 <= ts);
+            let rows: Vec<_> = key.pending.drain(..n).map(|r| r.1).collect();
+            self.table.touch(slot);
+            if rows.is_empty() {
+                // A cleanup that a later row put off moves the border of late rows all the same.
+                self.table.store.keys[slot as usize].last = Some(ts);
+            } else {
+                self.plan(slot, ts, rows, &mut plan);
+            }
         }
         self.run(plan, out)?;
         Ok(more)
@@ -270,7 +296,7 @@ impl Operator for Over {
     fn push(&mut self, _: usize, batch: ChangeBatch, out: &mut Out) -> Result<Step> {
         self.encoded.encode_into(&columns(&batch, &self.partition), batch.len())?;
         let mut slots = std::mem::take(&mut self.slots);
-        self.table.hydrate(&self.encoded, 0, &mut slots);
+        self.table.hydrate(&self.encoded, 0, &mut slots)?;
         let rows = self.codec.encode(batch.rows.columns(), batch.len());
         if self.event_time {
             let times = Times::of(batch.column(self.time))?;
@@ -284,7 +310,8 @@ impl Operator for Over {
                 let pending = &mut self.table.store.keys[slot as usize].pending;
                 let at = pending.partition_point(|r| r.0 <= ts);
                 pending.insert(at, (ts, rows.row(i).into()));
-                self.timers.insert((ts, slot));
+                self.clock.timers.insert((ts, slot));
+                self.register_cleanup(slot, ts);
             }
             out.count_late(late);
         } else {
@@ -302,30 +329,27 @@ impl Operator for Over {
         if self.release(out)? {
             return Ok(Step::More);
         }
-        if let Some(mark) = self.held_mark.take() {
-            out.mark(mark);
-        }
+        self.clock.pass_on(out);
         Ok(Step::Done)
     }
 
     fn watermark(&mut self, mark: Mark, out: &mut Out) -> Result<Step> {
-        if let Mark::Ts(ts) = mark {
-            self.watermark = self.watermark.max(ts);
-        }
-        self.held_mark = Some(mark);
+        self.clock.hear(mark);
         self.more(out)
     }
 
-    fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
-        seal.tables.push(self.table.seal());
-        Ok(())
+    fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {
+        self.clock.seal(seal);
+        seal_table(&mut self.table, barrier, seal)
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
+        self.clock.restore(seal);
         restore_table(&mut self.table, seal, context)?;
-        for slot in self.table.index().live() {
-            let pending = &self.table.store.keys[slot as usize].pending;
-            self.timers.extend(pending.iter().map(|r| (r.0, slot)));
+        for slot in self.table.live() {
+            let key = &self.table.store.keys[slot as usize];
+            self.clock.timers.extend(key.pending.iter().map(|r| (r.0, slot)));
+            self.clock.timers.extend(key.cleanup.map(|at| (at, slot)));
         }
         Ok(())
     }

@@ -86,7 +86,7 @@ impl OverValues {
             input_types: types(input),
             retracts,
             ttl,
-            table: KeyedTable::new(table_spec("rows", ttl, max_parallelism), Vec::new()),
+            table: KeyedTable::new(spilling_spec("rows", ttl, max_parallelism), Vec::new()),
             codec: RowCodec::new(input),
             output_codec: RowCodec::new(output),
             input: input.to_arrow(),
@@ -187,7 +187,9 @@ impl Operator for OverValues {
         let now = if self.ttl > 0 { now_ms() } else { 0 };
         let encoded = EncodedKeys::encode(&columns(&batch, &self.spec.partition), batch.len())?;
         let mut slots = Vec::new();
-        self.table.hydrate(&encoded, now, &mut slots);
+        self.table.hydrate(&encoded, now, &mut slots)?;
+        let (codec, input, order) = (&self.codec, &self.input, &self.spec.order_by);
+        self.table.each_recalled(|p| p.rebuild_keys(codec, input, order))?;
         let keys = sort_key_bytes(&batch, &self.spec.order_by)?;
         let rows = self.codec.encode(batch.rows.columns(), batch.len());
         let mut touched: Vec<(u32, Outputs)> = Vec::new();
@@ -222,9 +224,8 @@ impl Operator for OverValues {
         Ok(Step::Done)
     }
 
-    fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
-        seal.tables.push(self.table.seal());
-        Ok(())
+    fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {
+        seal_table(&mut self.table, barrier, seal)
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {

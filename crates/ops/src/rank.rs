@@ -177,7 +177,7 @@ impl Rank {
             spec: spec.clone(),
             retracts,
             ttl,
-            table: KeyedTable::new(table_spec("rows", ttl, max_parallelism), Vec::new()),
+            table: KeyedTable::new(spilling_spec("rows", ttl, max_parallelism), Vec::new()),
             codec: RowCodec::new(input),
             input: input.to_arrow(),
             schema: output.to_arrow(),
@@ -217,7 +217,7 @@ impl Rank {
     fn apply(&mut self, batch: &ChangeBatch) -> Result<Vec<(u32, Visible)>> {
         let keys = sort_key_bytes(batch, &self.spec.order_by)?;
         let rows = self.codec.encode(batch.rows.columns(), batch.len());
-        self.marks.resize(self.table.index().slots(), 0);
+        self.marks.resize(self.table.slots(), 0);
         let mut touched = Vec::new();
         for i in 0..batch.len() {
             let slot = self.slots[i];
@@ -343,7 +343,9 @@ impl Operator for Rank {
     fn push(&mut self, _: usize, batch: ChangeBatch, out: &mut Out) -> Result<Step> {
         let now = if self.ttl > 0 { now_ms() } else { 0 };
         self.encoded.encode_into(&columns(&batch, &self.spec.partition), batch.len())?;
-        self.table.hydrate(&self.encoded, now, &mut self.slots);
+        self.table.hydrate(&self.encoded, now, &mut self.slots)?;
+        let (codec, input, order) = (&self.codec, &self.input, &self.spec.order_by);
+        self.table.each_recalled(|p| p.rebuild_keys(codec, input, order))?;
         let mut d = Difference::new(&self.codec);
         for (slot, old) in self.apply(&batch)? {
             self.difference(&old, &self.visible(slot), &mut d)?;
@@ -359,9 +361,8 @@ impl Operator for Rank {
         Ok(Step::Done)
     }
 
-    fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
-        seal.tables.push(self.table.seal());
-        Ok(())
+    fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {
+        seal_table(&mut self.table, barrier, seal)
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {

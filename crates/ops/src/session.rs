@@ -333,6 +333,7 @@ impl SessionWindows {
     }
 
     fn emit(&mut self, start: i64, end: i64, keys: &[u32], out: &mut Out) -> Result<usize> {
+        keys.iter().for_each(|&k| self.table.touch(k));
         let store = &mut self.table.store;
         let mut sessions = Vec::new();
         for &k in keys {
@@ -370,6 +371,8 @@ impl SessionWindows {
         for (key, _) in sessions {
             if self.table.store.sessions[key as usize].is_empty() {
                 self.table.remove(key);
+            } else {
+                self.table.touch(key);
             }
         }
         Ok(rows)
@@ -381,7 +384,7 @@ impl Operator for SessionWindows {
         let key_columns = columns(&batch, &self.keys);
         self.encoded.encode_into(&key_columns, batch.len())?;
         let mut key_slots = Vec::new();
-        self.table.hydrate(&self.encoded, 0, &mut key_slots);
+        self.table.hydrate(&self.encoded, 0, &mut key_slots)?;
         let key_rows = self.key_codec.encode(&key_columns, batch.len());
         let times = if self.spec.event_time {
             Some(Times::of(batch.column(self.spec.time_column))?)
@@ -449,14 +452,15 @@ impl Operator for SessionWindows {
         self.more(out)
     }
 
-    fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
-        seal.tables.push(self.table.seal());
-        Ok(())
+    fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {
+        seal_times(&[self.watermark], seal);
+        seal_table(&mut self.table, barrier, seal)
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
+        restore_times([&mut self.watermark], seal);
         restore_table(&mut self.table, seal, context)?;
-        for key in self.table.index().live() {
+        for key in self.table.live() {
             for s in &self.table.store.sessions[key as usize] {
                 self.pending.insert((s.end, s.start, key));
             }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, UInt32Array};
 use arrow::compute;
 use arrow::datatypes::{DataType as ArrowType, SchemaRef};
 use weir_core::value::{timestamp_array, values_to_array};
@@ -12,7 +12,7 @@ use weir_functions::{EvalContext, Expr};
 use weir_runtime::{Operator, Out, SourcePoll, SourceTask, Step, now_ms};
 use weir_spec::WindowSpec;
 
-use crate::program::Program;
+use crate::program::{Predicate, Program};
 use crate::util::*;
 use crate::window::{Aligned, Zone};
 use crate::window_aggregate::time_attribute_shape;
@@ -52,13 +52,15 @@ impl Operator for Pass {
 /// Constant rows; only subtask 0 has any.
 pub struct Values {
     rows: Option<ChangeBatch>,
+    /// This instance has handed them out, in this run or an earlier one.
+    done: bool,
 }
 
 impl Values {
     /// Builds the source of one subtask.
     pub fn new(rows: &[Vec<Value>], output: &Schema, subtask: usize) -> Result<Self> {
         if subtask != 0 || rows.is_empty() {
-            return Ok(Self { rows: None });
+            return Ok(Self { rows: None, done: false });
         }
         let columns = output
             .fields
@@ -71,20 +73,22 @@ impl Values {
             })
             .collect::<Result<Vec<_>>>()?;
         let batch = ChangeBatch::from_columns(output.to_arrow(), columns, rows.len(), None)?;
-        Ok(Self { rows: Some(batch) })
+        Ok(Self { rows: Some(batch), done: false })
     }
 }
 
 impl SourceTask for Values {
     fn poll(&mut self) -> Result<SourcePoll> {
-        Ok(self.rows.take().map_or(SourcePoll::End, SourcePoll::Batch))
+        let Some(rows) = self.rows.take() else { return Ok(SourcePoll::End) };
+        self.done = true;
+        Ok(SourcePoll::Batch(rows))
     }
     fn position(&mut self) -> Result<Vec<Vec<u8>>> {
-        Ok(if self.rows.is_none() { vec![vec![1]] } else { Vec::new() })
+        Ok(if self.done { vec![vec![1]] } else { Vec::new() })
     }
     fn restore(&mut self, splits: Vec<Vec<u8>>) -> Result<()> {
         if !splits.is_empty() {
-            self.rows = None;
+            (self.rows, self.done) = (None, true);
         }
         Ok(())
     }
@@ -124,6 +128,7 @@ pub struct Unnest {
     collection: Program,
     flatten: bool,
     ordinality: bool,
+    condition: Option<Predicate>,
     outer: bool,
     schema: SchemaRef,
     context: EvalContext,
@@ -135,17 +140,66 @@ impl Unnest {
         collection: &Expr,
         flatten: bool,
         ordinality: bool,
+        condition: Option<&Expr>,
         outer: bool,
         output: &Schema,
         context: EvalContext,
     ) -> Result<Self> {
         let collection = Program::new(collection)?;
-        Ok(Self { collection, flatten, ordinality, outer, schema: output.to_arrow(), context })
+        let condition = condition.map(Predicate::new).transpose()?;
+        let schema = output.to_arrow();
+        Ok(Self { collection, flatten, ordinality, condition, outer, schema, context })
+    }
+
+    /// The output rows of some matches.
+    fn rows(&self, batch: &ChangeBatch, values: &[ArrayRef], m: &Matches) -> Result<ChangeBatch> {
+        let rows = UInt32Array::from(m.rows.clone());
+        let elements = UInt32Array::from(m.elements.clone());
+        let mut columns = take_all(batch.rows.columns(), &rows)?;
+        for v in values {
+            columns.push(compute::take(v, &elements, None)?);
+        }
+        if self.ordinality {
+            columns.push(Arc::new(Int32Array::from(m.ordinals.clone())));
+        }
+        let kinds = batch.kind_bytes().map_or_else(
+            || vec![PLUS_I; rows.len()],
+            |k| rows.values().iter().map(|&r| k[r as usize]).collect(),
+        );
+        batch_of(&self.schema, columns, kinds)
+    }
+
+    /// The matches whose elements pass; a kept row where none does.
+    fn passing(&self, mask: &BooleanArray, m: &Matches) -> Matches {
+        let mut out = Matches::default();
+        let mut at = 0;
+        while at < m.rows.len() {
+            let row = m.rows[at];
+            let before = out.rows.len();
+            while at < m.rows.len() && m.rows[at] == row {
+                if m.elements[at].is_some() && mask.is_valid(at) && mask.value(at) {
+                    out.rows.push(row);
+                    out.elements.push(m.elements[at]);
+                    out.ordinals.push(m.ordinals[at]);
+                }
+                at += 1;
+            }
+            if self.outer && out.rows.len() == before {
+                out.rows.push(row);
+                out.elements.push(None);
+                out.ordinals.push(None);
+            }
+        }
+        out
     }
 
     /// (row, element, ordinal) triples; element None for a kept row without elements.
     fn matches(&self, array: &ArrayRef, multiset: Option<&Int32Array>) -> Result<Matches> {
         let mut m = Matches::default();
+        let rows = match array.data_type() {
+            ArrowType::List(_) if self.flatten => Some(array.as_list::<i32>().values()),
+            _ => None,
+        };
         for row in 0..array.len() {
             let range = match array.data_type() {
                 _ if array.is_null(row) => 0..0,
@@ -162,6 +216,10 @@ impl Unnest {
             let before = m.rows.len();
             let mut ordinal = 0;
             for element in range {
+                // A NULL row has no columns to show, and is left out.
+                if rows.is_some_and(|r| r.is_null(element as usize)) {
+                    continue;
+                }
                 let times = multiset.map_or(1, |c| c.value(element as usize).max(0));
                 for _ in 0..times {
                     ordinal += 1;
@@ -215,21 +273,12 @@ impl Operator for Unnest {
             other => return Err(Error::internal(format!("UNNEST of {other}"))),
         };
         let counts = counts.as_ref().and_then(|c| c.as_any().downcast_ref::<Int32Array>());
-        let m = self.matches(&array, counts)?;
-        let rows = UInt32Array::from(m.rows);
-        let elements = UInt32Array::from(m.elements);
-        let mut columns = take_all(batch.rows.columns(), &rows)?;
-        for v in &values {
-            columns.push(compute::take(v, &elements, None)?);
+        let mut m = self.matches(&array, counts)?;
+        if let Some(condition) = &self.condition {
+            let all = self.rows(&batch, &values, &m)?;
+            m = self.passing(&condition.eval(&all.rows, &self.context)?, &m);
         }
-        if self.ordinality {
-            columns.push(Arc::new(Int32Array::from(m.ordinals)));
-        }
-        let kinds = batch.kind_bytes().map_or_else(
-            || vec![PLUS_I; rows.len()],
-            |k| rows.values().iter().map(|&r| k[r as usize]).collect(),
-        );
-        out.data(batch_of(&self.schema, columns, kinds)?);
+        out.data(self.rows(&batch, &values, &m)?);
         Ok(Step::Done)
     }
 }

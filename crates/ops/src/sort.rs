@@ -174,6 +174,7 @@ impl Operator for Sort {
     }
 
     fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
+        seal_times(&[self.watermark, self.last], seal);
         // All rows under one key: a sort runs in one instance.
         let mut table: KeyedTable<Vec<Bucket>> =
             KeyedTable::new(table_spec("buffer", 0, self.max_parallelism), Vec::new());
@@ -181,9 +182,9 @@ impl Operator for Sort {
         let live =
             if self.by_rowtime { (0..all.len() as u32).collect() } else { self.surviving(&all) };
         let rows = self.codec.encode(all.rows.columns(), all.len());
-        let slot = table.slot(&[], 0) as usize;
+        let slot = table.slot(&[], 0)? as usize;
         live.iter().for_each(|&i| table.store[slot].push(rows.row(i as usize), &[], 0, false));
-        seal.tables.push(table.seal());
+        seal.tables.push(table.seal(true)?);
         if !all.is_empty() {
             self.buffer.push(all);
         }
@@ -191,6 +192,7 @@ impl Operator for Sort {
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
+        restore_times([&mut self.watermark, &mut self.last], seal);
         let mut table: KeyedTable<Vec<Bucket>> =
             KeyedTable::new(table_spec("buffer", 0, self.max_parallelism), Vec::new());
         restore_table(&mut table, seal, context)?;

@@ -1,7 +1,7 @@
 //! Event-time temporal join: every left row meets the version of the right row
 //! that was valid at the left row's time, once the watermark has passed it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use arrow::array::Array;
 use weir_core::batch::TARGET_ROWS;
@@ -13,6 +13,7 @@ use weir_spec::{JoinKind, JoinSpec};
 use weir_state::bytes::{put_bytes, put_i64, put_varint};
 use weir_state::{KeyedTable, Reader, StateValue};
 
+use crate::event_time::EventTime;
 use crate::pairs::{PairOut, Pairs};
 use crate::util::*;
 
@@ -70,10 +71,7 @@ pub struct TemporalJoin {
     left_outer: bool,
     pairs: Pairs,
     table: KeyedTable<Vec<Key>>,
-    /// Times at which probe rows of a key wait or versions are to be cleaned.
-    timers: BTreeSet<(i64, u32)>,
-    watermark: i64,
-    held_mark: Option<Mark>,
+    clock: EventTime,
 }
 
 impl TemporalJoin {
@@ -93,16 +91,15 @@ impl TemporalJoin {
             left_outer: spec.kind == JoinKind::Left,
             pairs: Pairs::new(inputs, output, spec.condition.as_ref(), context)?,
             table: KeyedTable::new(table_spec("versions", 0, max_parallelism), Vec::new()),
-            timers: BTreeSet::new(),
-            watermark: i64::MIN,
-            held_mark: None,
+            clock: EventTime::default(),
         })
     }
 
     /// Joins the probe rows of one key that the watermark has passed.
     fn release(&mut self, slot: u32, out: &mut PairOut) -> Result<()> {
+        self.table.touch(slot);
         let key = &mut self.table.store[slot as usize];
-        let n = key.probes.partition_point(|p| p.ts <= self.watermark);
+        let n = key.probes.partition_point(|p| p.ts <= self.clock.watermark);
         let probes: Vec<Probe> = key.probes.drain(..n).collect();
         let mut hits: Vec<Option<&[u8]>> = Vec::with_capacity(n);
         for p in &probes {
@@ -119,7 +116,7 @@ impl TemporalJoin {
             }
         }
         // Older versions than the one valid at the watermark are not asked for any more.
-        if let Some(valid) = key.versions.range(..=self.watermark).next_back().map(|v| *v.0) {
+        if let Some(valid) = key.versions.range(..=self.clock.watermark).next_back().map(|v| *v.0) {
             key.versions = key.versions.split_off(&valid);
         }
         Ok(())
@@ -131,7 +128,7 @@ impl Operator for TemporalJoin {
         let key_columns = columns(&batch, &self.keys[side]);
         let keys = EncodedKeys::encode(&key_columns, batch.len())?;
         let mut slots = Vec::new();
-        self.table.hydrate(&keys, 0, &mut slots);
+        self.table.hydrate(&keys, 0, &mut slots)?;
         let rows = self.pairs.codecs[side].encode(batch.rows.columns(), batch.len());
         let times = Times::of(batch.column(self.times[side]))?;
         for (i, &slot) in slots.iter().enumerate() {
@@ -146,7 +143,7 @@ impl Operator for TemporalJoin {
                 let row = (kind != MINUS_D).then(|| rows.row(i).into());
                 key.versions.insert(ts, row);
             }
-            self.timers.insert((ts, slot));
+            self.clock.timers.insert((ts, slot));
         }
         Ok(Step::Done)
     }
@@ -154,44 +151,38 @@ impl Operator for TemporalJoin {
     fn more(&mut self, out: &mut Out) -> Result<Step> {
         let mut result = self.pairs.output();
         let mut step = Step::Done;
-        while let Some(&(ts, slot)) = self.timers.first() {
-            if ts > self.watermark {
-                break;
-            }
+        while let Some((_, slot)) = self.clock.due() {
             if result.len() >= TARGET_ROWS {
                 step = Step::More;
                 break;
             }
-            self.timers.pop_first();
+            self.clock.timers.pop_first();
             self.release(slot, &mut result)?;
         }
         result.emit(out)?;
-        if let (Step::Done, Some(mark)) = (step, self.held_mark) {
-            self.held_mark = None;
-            out.mark(mark);
+        if step == Step::Done {
+            self.clock.pass_on(out);
         }
         Ok(step)
     }
 
     fn watermark(&mut self, mark: Mark, out: &mut Out) -> Result<Step> {
-        if let Mark::Ts(ts) = mark {
-            self.watermark = self.watermark.max(ts);
-        }
-        self.held_mark = Some(mark);
+        self.clock.hear(mark);
         self.more(out)
     }
 
-    fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
-        seal.tables.push(self.table.seal());
-        Ok(())
+    fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {
+        self.clock.seal(seal);
+        seal_table(&mut self.table, barrier, seal)
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
+        self.clock.restore(seal);
         restore_table(&mut self.table, seal, context)?;
-        for slot in self.table.index().live() {
+        for slot in self.table.live() {
             let key = &self.table.store[slot as usize];
             let times = key.probes.iter().map(|p| p.ts).chain(key.versions.keys().copied());
-            self.timers.extend(times.map(|ts| (ts, slot)));
+            self.clock.timers.extend(times.map(|ts| (ts, slot)));
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use arrow::datatypes::{
     TimestampNanosecondType,
 };
 use weir_core::{ChangeBatch, Error, Result, RowKind, Schema};
-use weir_runtime::{Seal, TaskContext};
+use weir_runtime::{Barrier, BarrierKind, Seal, TaskContext};
 use weir_spec::SortKey;
 use weir_state::rows::ROW_VERSION;
 use weir_state::{KeyedTable, RowCodec, RowDecoder, SlotStore, TableSpec};
@@ -133,7 +133,46 @@ pub fn sort_rows(batch: &ChangeBatch, keys: &[SortKey]) -> Result<arrow::row::Ro
 
 /// Rule of a keyed table in the current row layout.
 pub fn table_spec(name: &str, ttl: i64, max_parallelism: u32) -> TableSpec {
-    TableSpec { name: name.to_owned(), version: ROW_VERSION, ttl, max_parallelism, prefix: 0 }
+    let name = name.to_owned();
+    TableSpec { name, version: ROW_VERSION, ttl, max_parallelism, prefix: 0, spills: false }
+}
+
+/// Rule of a keyed table whose rows may leave memory between two batches.
+pub fn spilling_spec(name: &str, ttl: i64, max_parallelism: u32) -> TableSpec {
+    TableSpec { spills: true, ..table_spec(name, ttl, max_parallelism) }
+}
+
+/// Seals one table for a barrier: all of it where the barrier says so (and the first
+/// time), else what changed since the last one; nothing when the input has ended.
+pub fn seal_table<S: SlotStore>(
+    table: &mut KeyedTable<S>,
+    barrier: &Barrier,
+    seal: &mut Seal,
+) -> Result<()> {
+    // Behind the end of all input nothing asks the state again.
+    if barrier.kind != BarrierKind::EndOfInput {
+        seal.tables.push(table.seal(barrier.full)?);
+    }
+    Ok(())
+}
+
+/// Seals times of an instance (its watermark), beside its tables.
+pub fn seal_times(times: &[i64], seal: &mut Seal) {
+    // The lowest number is kept for "nothing restored yet".
+    let sealed = |t: &i64| (*t).max(i64::MIN + 1).to_le_bytes();
+    seal.positions.push(times.iter().flat_map(sealed).collect());
+}
+
+/// Restores times: after a rescale the lowest of all instances counts, so that nothing
+/// is late that was not. Instances whose input had ended do not count.
+pub fn restore_times<const N: usize>(times: [&mut i64; N], seal: &Seal) {
+    let Some(sealed) = seal.positions.iter().find(|p| p.len() == N * 8) else { return };
+    for (time, bytes) in times.into_iter().zip(sealed.chunks_exact(8)) {
+        let sealed = bytes.try_into().map_or(i64::MAX, i64::from_le_bytes);
+        if sealed != i64::MAX {
+            *time = if *time == i64::MIN { sealed } else { sealed.min(*time) };
+        }
+    }
 }
 
 /// Restores one table from a seal.
@@ -151,4 +190,29 @@ pub fn restore_table<S: SlotStore>(
 /// Types of the columns.
 pub fn types(schema: &Schema) -> Vec<weir_core::DataType> {
     schema.fields.iter().map(|f| f.ty.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn restored(instances: &[i64]) -> i64 {
+        let mut time = i64::MIN;
+        for &t in instances {
+            let mut seal = Seal::default();
+            seal_times(&[t], &mut seal);
+            restore_times([&mut time], &seal);
+        }
+        time
+    }
+
+    #[test]
+    fn the_lowest_time_counts_but_not_that_of_ended_instances() {
+        assert_eq!(restored(&[5, 3, 9]), 3);
+        assert_eq!(restored(&[5, i64::MAX]), 5);
+        for order in [[i64::MIN, 5], [5, i64::MIN]] {
+            assert_eq!(restored(&order), i64::MIN + 1);
+        }
+        assert_eq!(restored(&[i64::MIN, i64::MAX]), i64::MIN + 1);
+    }
 }

@@ -13,10 +13,10 @@
 
 use weir_core::{ChangeBatch, Result};
 use weir_functions::{EvalContext, Expr};
-use weir_runtime::{Mark, Operator, Out, Step, now_ms};
+use weir_runtime::{Barrier, Mark, Operator, Out, Seal, Step, TaskContext, now_ms};
 
 use crate::program::Program;
-use crate::util::Times;
+use crate::util::{Times, restore_times, seal_times};
 
 /// See the module.
 pub struct WatermarkAssigner {
@@ -31,6 +31,8 @@ pub struct WatermarkAssigner {
     last_row: i64,
     idle: bool,
     next_emit: i64,
+    /// After a restore: the operators below hear the watermark again before any row.
+    repeat: bool,
 }
 
 impl WatermarkAssigner {
@@ -55,7 +57,14 @@ impl WatermarkAssigner {
             last_row: now_ms(),
             idle: false,
             next_emit: i64::MAX,
+            repeat: false,
         })
+    }
+
+    fn repeat_restored(&mut self, out: &mut Out) {
+        if std::mem::take(&mut self.repeat) && self.emitted > 0 {
+            out.mark(Mark::Ts(self.emitted));
+        }
     }
 
     fn advance(&mut self, to: i64, out: &mut Out) {
@@ -111,6 +120,7 @@ impl Operator for WatermarkAssigner {
         if self.idle_timeout > 0 {
             self.last_row = now_ms();
         }
+        self.repeat_restored(out);
         if std::mem::take(&mut self.idle) {
             out.mark(Mark::Active);
         }
@@ -142,13 +152,39 @@ impl Operator for WatermarkAssigner {
         Ok(Step::Done)
     }
 
+    fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
+        // An instance that has ended tells nothing of event time.
+        let ended = self.emitted == i64::MAX;
+        let current = if ended { i64::MAX } else { self.current };
+        seal_times(&[current, self.emitted], seal);
+        Ok(())
+    }
+
+    fn restore(&mut self, seal: &Seal, _: &TaskContext) -> Result<()> {
+        // The lowest of all instances'.
+        let (mut current, mut emitted) = (i64::MIN, i64::MIN);
+        if self.repeat {
+            (current, emitted) = (self.current, self.emitted);
+        }
+        restore_times([&mut current, &mut emitted], seal);
+        if current > i64::MIN {
+            (self.current, self.emitted, self.repeat) = (current, emitted, true);
+            self.next_emit = now_ms() + if current > emitted { self.interval.max(1) } else { 0 };
+        }
+        Ok(())
+    }
+
     fn next_timer(&self) -> Option<i64> {
+        if self.repeat {
+            return Some(0);
+        }
         let idle = self.idle_timeout > 0 && !self.idle;
         let idle_at = if idle { self.last_row + self.idle_timeout } else { i64::MAX };
         Some(idle_at.min(self.next_emit)).filter(|&t| t != i64::MAX)
     }
 
     fn on_timer(&mut self, now: i64, out: &mut Out) -> Result<Step> {
+        self.repeat_restored(out);
         if now >= self.next_emit {
             self.next_emit = i64::MAX;
             self.advance(self.current, out);

@@ -216,7 +216,7 @@ impl WindowAggregate {
         let group_columns = columns(batch, &self.keys);
         key_columns.extend(group_columns.iter().cloned());
         self.encoded.encode_into(&key_columns, batch.len())?;
-        self.table.hydrate(&self.encoded, 0, &mut self.slots);
+        self.table.hydrate(&self.encoded, 0, &mut self.slots)?;
         let mut fresh = Vec::new();
         let store = &mut self.table.store;
         for (row, &slot) in self.slots.iter().enumerate() {
@@ -408,23 +408,20 @@ impl Operator for WindowAggregate {
         self.more(out)
     }
 
-    fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
-        seal.tables.push(self.table.seal());
-        // How far this instance has fired; after a rescale the lowest counts.
-        seal.positions.push(self.watermark.to_le_bytes().to_vec());
-        Ok(())
+    fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {
+        // How far this instance has fired.
+        seal_times(&[self.watermark], seal);
+        seal_table(&mut self.table, barrier, seal)
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
         restore_table(&mut self.table, seal, context)?;
-        let fired = seal.positions.iter().filter_map(|p| p.as_slice().try_into().ok());
-        let fired = fired.map(i64::from_le_bytes).min().unwrap_or(i64::MIN);
-        self.watermark = if self.watermark == i64::MIN { fired } else { self.watermark.min(fired) };
+        restore_times([&mut self.watermark], seal);
         self.slices.clear();
         self.pending.clear();
-        let live: Vec<u32> = self.table.index().live().collect();
+        let live: Vec<u32> = self.table.live().collect();
         for slot in live {
-            let mut r = Reader::new(self.table.index().key(slot));
+            let mut r = Reader::new(self.table.key(slot));
             let (_, end, _, start) = (r.u8()?, r.i64()?, r.u8()?, r.i64()?);
             self.slices.entry((end, start)).or_default().push(slot);
             let open: Vec<_> =

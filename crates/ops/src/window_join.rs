@@ -77,7 +77,7 @@ impl<S: SlotStore> WindowTable<S> {
                 slots.push(None);
                 continue;
             }
-            let slot = self.table.slot(encoded.key(i), 0);
+            let slot = self.table.slot(encoded.key(i), 0)?;
             self.pending.insert((end, slot));
             slots.push(Some(slot));
         }
@@ -102,10 +102,16 @@ impl<S: SlotStore> WindowTable<S> {
         self.held_mark = Some(mark);
     }
 
+    fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {
+        seal_times(&[self.watermark], seal);
+        seal_table(&mut self.table, barrier, seal)
+    }
+
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
+        restore_times([&mut self.watermark], seal);
         restore_table(&mut self.table, seal, context)?;
-        for slot in self.table.index().live() {
-            let mut r = Reader::new(self.table.index().key(slot));
+        for slot in self.table.live() {
+            let mut r = Reader::new(self.table.key(slot));
             let (_, end) = (r.u8()?, r.i64()?);
             self.pending.insert((end, slot));
         }
@@ -171,15 +177,19 @@ impl WindowJoin {
         let [left, right] = &both.0;
         let mut matched = [vec![false; left.len()], vec![false; right.len()]];
         let keep_pairs = !matches!(self.kind, JoinKind::Semi | JoinKind::Anti);
-        for (l, row) in left.iter().enumerate().filter(|_| !null_key) {
-            let candidates: Vec<(&[u8], &[u8])> = right.iter().map(|r| (&**row, &**r)).collect();
-            for (r, pass) in self.pairs.passing(&candidates)?.into_iter().enumerate() {
-                if pass {
-                    matched[0][l] = true;
-                    matched[1][r] = true;
-                    if keep_pairs {
-                        out.push(Some(row), Some(&right[r]), PLUS_I)?;
-                    }
+        // So many left rows at once that the predicate sees full batches.
+        let step = (TARGET_ROWS / right.len().max(1)).max(1);
+        let starts = (0..left.len()).step_by(step).filter(|_| !null_key && !right.is_empty());
+        for start in starts {
+            let rows = &left[start..left.len().min(start + step)];
+            let candidates: Vec<(&[u8], &[u8])> =
+                rows.iter().flat_map(|l| right.iter().map(move |r| (&**l, &**r))).collect();
+            let passing = self.pairs.passing(&candidates)?;
+            for (i, (l, r)) in candidates.into_iter().enumerate().filter(|(i, _)| passing[*i]) {
+                matched[0][start + i / right.len()] = true;
+                matched[1][i % right.len()] = true;
+                if keep_pairs {
+                    out.push(Some(l), Some(r), PLUS_I)?;
                 }
             }
         }
@@ -254,9 +264,8 @@ impl Operator for WindowJoin {
         self.more(out)
     }
 
-    fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
-        seal.tables.push(self.state.table.seal());
-        Ok(())
+    fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {
+        self.state.barrier(barrier, seal)
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
@@ -346,9 +355,8 @@ impl Operator for WindowRank {
         self.more(out)
     }
 
-    fn barrier(&mut self, _: &Barrier, seal: &mut Seal) -> Result<()> {
-        seal.tables.push(self.state.table.seal());
-        Ok(())
+    fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {
+        self.state.barrier(barrier, seal)
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {

@@ -5,7 +5,7 @@ use weir_core::value::values_to_array;
 use weir_core::{ChangeBatch, DataType, RowKind, Schema, Value};
 use weir_functions::{EvalContext, Expr};
 use weir_ops::{OpContext, build};
-use weir_runtime::{Barrier, BarrierKind, Mark, Operator, Out, Seal, Step, TaskContext};
+use weir_runtime::{Barrier, Mark, Operator, Out, Seal, Step, TaskContext};
 use weir_spec::*;
 
 fn context() -> OpContext {
@@ -16,6 +16,7 @@ fn context() -> OpContext {
         state_ttl: 0,
         time_zone: "UTC".into(),
         exact_watermarks: false,
+        lookups: None,
     }
 }
 
@@ -131,7 +132,7 @@ fn reborn(
     c: &OpContext,
 ) -> Box<dyn Operator> {
     let mut seal = Seal::default();
-    op.barrier(&Barrier { epoch: 1, kind: BarrierKind::Checkpoint }, &mut seal).unwrap();
+    op.barrier(&Barrier::checkpoint(1, true), &mut seal).unwrap();
     let mut fresh = build(n, inputs, c).unwrap();
     fresh.restore(&seal, &c.task).unwrap();
     fresh
@@ -312,6 +313,7 @@ fn join_node(kind: JoinKind, condition: Option<Expr>) -> (NodeSpec, [Schema; 2])
         condition,
         left_unique: None,
         right_unique: None,
+        state_ttl: [None; 2],
     };
     (node(OpSpec::Join(spec), schema(&t[..if semi { 2 } else { 4 }])), [side.clone(), side])
 }
@@ -476,6 +478,62 @@ fn over_rows_and_ranges_and_lateness() {
     assert_eq!(mark(op.as_mut(), 9), ["+I a 9 16 27", "wm 9"]);
 }
 
+/// Seals before and after a watermark and restores both seals, oldest first.
+fn reborn_behind(
+    op: &mut dyn Operator,
+    watermark: i64,
+    n: &NodeSpec,
+    inputs: &[Schema],
+    c: &OpContext,
+) -> Box<dyn Operator> {
+    let (mut first, mut second) = (Seal::default(), Seal::default());
+    op.barrier(&Barrier::checkpoint(1, false), &mut first).unwrap();
+    mark(op, watermark);
+    op.barrier(&Barrier::checkpoint(2, false), &mut second).unwrap();
+    second.tables.splice(0..0, first.tables);
+    let mut fresh = build(n, inputs, c).unwrap();
+    fresh.restore(&second, &c.task).unwrap();
+    fresh
+}
+
+#[test]
+fn what_a_watermark_released_is_gone_from_the_next_checkpoint() {
+    let input = schema(&[DataType::string(), rowtime(), DataType::bigint()]);
+    let out = schema(&[DataType::string(), rowtime(), DataType::bigint(), DataType::bigint()]);
+    let over = OpSpec::Over(OverSpec {
+        partition: vec![0],
+        order_by: vec![SortKey { column: 1, descending: false, nulls_first: true }],
+        time_ordered: true,
+        frame: OverFrame::Rows(None),
+        calls: vec![call("SUM", &[2], DataType::bigint())],
+    });
+    let n = node(over, out);
+    let mut op = build(&n, std::slice::from_ref(&input), &inserts()).unwrap();
+    push(op.as_mut(), 0, batch(&input, &["+I a 3 1", "+I a 9 2"]));
+    let mut op = reborn_behind(op.as_mut(), 5, &n, std::slice::from_ref(&input), &inserts());
+    assert_eq!(mark(op.as_mut(), 9), ["+I a 9 2 3", "wm 9"]);
+
+    let (join, s, joined) = timed_spec(JoinKind::Left);
+    let n = node(OpSpec::TemporalJoin { join, left_time: 1, right_time: 1 }, joined);
+    let mut op = build(&n, &s, &context()).unwrap();
+    push(op.as_mut(), 0, batch(&s[0], &["+I a 3", "+I a 12"]));
+    let mut op = reborn_behind(op.as_mut(), 5, &n, &s, &context());
+    assert_eq!(mark(op.as_mut(), 12), ["+I a 12 - -", "wm 12"]);
+
+    let dedup = OpSpec::Deduplicate {
+        keys: vec![0],
+        rowtime: Some(1),
+        keep_last: false,
+        update_before: false,
+    };
+    let n = node(dedup, input.clone());
+    let mut op = build(&n, std::slice::from_ref(&input), &inserts()).unwrap();
+    push(op.as_mut(), 0, batch(&input, &["+I a 4 1", "+I a 3 2", "+I b 9 3"]));
+    let mut op = reborn_behind(op.as_mut(), 5, &n, std::slice::from_ref(&input), &inserts());
+    push(op.as_mut(), 0, batch(&input, &["+I a 7 4", "+I b 5 5", "+I b 8 6"]));
+    assert_eq!(mark(op.as_mut(), 9), ["+I b 8 6", "wm 9"]);
+}
+
 fn timed_spec(kind: JoinKind) -> (JoinSpec, [Schema; 2], Schema) {
     let side = schema(&[DataType::string(), rowtime()]);
     let joined = schema(&[DataType::string(), rowtime(), DataType::string(), rowtime()]);
@@ -487,6 +545,7 @@ fn timed_spec(kind: JoinKind) -> (JoinSpec, [Schema; 2], Schema) {
         condition: None,
         left_unique: None,
         right_unique: None,
+        state_ttl: [None; 2],
     };
     (join, [side.clone(), side], joined)
 }
@@ -579,4 +638,71 @@ fn over_values_updates_following_rows() {
     assert_eq!(second, ["+I a 7 2 2", "-U a 9 2 2", "+U a 9 3 3"]);
     let third = push(op.as_mut(), 0, batch(&input, &["-D a 5"]));
     assert_eq!(third, ["-D a 5 1 1", "-U a 7 2 2", "+U a 7 1 1", "-U a 9 3 3", "+U a 9 2 2"]);
+}
+
+/// `A B* C` over (key, value, time): A above 5, B at most 5, C above A.
+fn match_spec() -> MatchSpec {
+    let field = |variable, first| MatchRef::Field { variable, column: 1, first, offset: 0 };
+    let condition = |function: &str, right: Expr, refs: Vec<MatchRef>| {
+        let args = vec![Expr::column(0, DataType::int()), right];
+        Some(MatchExpr { expr: Expr::call(function, args, DataType::boolean()), refs })
+    };
+    let five = || Expr::literal(Value::Int(5), DataType::int());
+    let term = |name: &str, min, max, greedy, condition| PatternTerm {
+        name: name.into(),
+        min,
+        max,
+        greedy,
+        condition,
+    };
+    let a = condition(">", five(), vec![field(Some(0), false)]);
+    let b = condition("<=", five(), vec![field(Some(1), false)]);
+    let above = vec![field(Some(2), false), field(Some(0), false)];
+    let c = condition(">", Expr::column(1, DataType::int()), above);
+    let measure = |r| MatchExpr { expr: Expr::column(0, DataType::int()), refs: vec![r] };
+    MatchSpec {
+        partition: vec![0],
+        order_by: vec![SortKey { column: 2, descending: false, nulls_first: true }],
+        event_time: true,
+        pattern: vec![
+            term("A", 1, Some(1), false, a),
+            term("B", 0, None, true, b),
+            term("C", 1, Some(1), false, c),
+        ],
+        skip: SkipStrategy::PastLastRow,
+        within: Some(100),
+        measures: vec![
+            measure(field(Some(0), false)),
+            measure(field(Some(1), true)),
+            measure(field(Some(2), false)),
+        ],
+    }
+}
+
+#[test]
+fn matches_survive_a_restart_between_any_two_rows() {
+    let input = schema(&[DataType::int(), DataType::int(), rowtime()]);
+    let n = node(OpSpec::Match(match_spec()), schema(&vec![DataType::int(); 4]));
+    let inputs = std::slice::from_ref(&input);
+    let rows = ["7 1", "3 2", "9 3", "8 4", "4 5", "2 6", "1 7", "20 8", "6 9", "5 150", "30 151"];
+    let run = |restart: bool| {
+        let c = inserts();
+        let mut op = build(&n, inputs, &c).unwrap();
+        let mut lines = Vec::new();
+        for row in rows {
+            let row = format!("+I 1 {row}");
+            lines.extend(push(op.as_mut(), 0, batch(&input, &[&row])));
+            if restart {
+                op = reborn(op.as_mut(), &n, inputs, &c);
+            }
+            let ts: i64 = row.rsplit(' ').next().unwrap().parse().unwrap();
+            lines.extend(mark(op.as_mut(), ts - 1));
+        }
+        lines.extend(mark(op.as_mut(), i64::MAX));
+        lines.retain(|l| !l.starts_with("wm"));
+        lines
+    };
+    // The run that begins at 6 has ended when 30 comes: WITHIN.
+    assert_eq!(run(false), ["+I 1 7 3 9", "+I 1 8 4 20"]);
+    assert_eq!(run(true), run(false));
 }

@@ -1,7 +1,8 @@
 //! A whole job over exchanges, stopped in its middle and restored at another
 //! parallelism: the collapsed result must be the one of an undisturbed run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ struct Numbers {
     next: i64,
     end: i64,
     step: i64,
+    /// Counts the sources that wait for a barrier instead of ending.
+    waiting: Option<Arc<AtomicUsize>>,
+    counted: bool,
 }
 
 impl SourceTask for Numbers {
@@ -31,8 +35,15 @@ impl SourceTask for Numbers {
         let values: Vec<i64> =
             (0..100).map(|i| self.next + i * self.step).take_while(|&v| v < self.end).collect();
         self.next += 100 * self.step;
+        if self.waiting.is_some() {
+            std::thread::sleep(Duration::from_micros(200));
+        }
         if values.is_empty() {
-            return Ok(SourcePoll::End);
+            let Some(waiting) = &self.waiting else { return Ok(SourcePoll::End) };
+            if !std::mem::replace(&mut self.counted, true) {
+                waiting.fetch_add(1, Ordering::SeqCst);
+            }
+            return Ok(SourcePoll::Pending(Duration::from_millis(1)));
         }
         let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(values.iter().map(|v| v % 50)));
         let rows = values.len();
@@ -96,20 +107,25 @@ fn operator(spec: NodeSpec, input: usize, from: usize, exchange: Exchange) -> No
             state_ttl: 0,
             time_zone: "UTC".into(),
             exact_watermarks: false,
+            lookups: None,
         };
         Ok(NodeBody::Operator(build(&spec, &[schema(input)], &context)?))
     });
     Node { uid, name, inputs: vec![Edge { node: from, exchange }], factory }
 }
 
-/// Runs the numbers `from..to`; returns the state at the end.
+/// Runs the numbers `from..to`; with `stop`, takes checkpoints on the way and
+/// one behind them, and returns their state.
 fn run_part(
     from: i64,
     to: i64,
     p: usize,
     restore: RestoredState,
     result: &Collapsed,
+    stop: bool,
 ) -> RestoredState {
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let held = stop.then(|| Arc::clone(&waiting));
     let result = Arc::clone(result);
     let source = Node {
         uid: "source".into(),
@@ -117,7 +133,13 @@ fn run_part(
         inputs: vec![],
         factory: Arc::new(move |t| {
             let (next, step) = (from + t.subtask as i64, t.parallelism as i64);
-            Ok(NodeBody::Source(Box::new(Numbers { next, end: to, step })))
+            Ok(NodeBody::Source(Box::new(Numbers {
+                next,
+                end: to,
+                step,
+                waiting: held.clone(),
+                counted: false,
+            })))
         }),
     };
     let sink = Node {
@@ -136,23 +158,44 @@ fn run_part(
     let uids: Vec<String> = nodes.iter().map(|n| n.uid.clone()).collect();
     let config = RunConfig { parallelism: p, restore, ..RunConfig::default() };
     let mut handle = run(JobGraph { nodes }, config).unwrap();
-    assert!(handle.wait_for(Duration::from_secs(60)), "the job hangs");
-    handle.wait().unwrap();
     let mut state = RestoredState::new();
-    for report in handle.reports().try_iter().filter(|r| !uids[r.node].starts_with("source")) {
-        state.entry(uids[report.node].clone()).or_default().push(report.seal);
+    if !stop {
+        assert!(handle.wait_for(Duration::from_secs(60)), "the job hangs");
+        handle.wait().unwrap();
+        return state;
+    }
+    // The first seal is full, the next ones are what has changed, taken while rows flow.
+    for epoch in 1..=4 {
+        while epoch == 4 && waiting.load(Ordering::SeqCst) < p {
+            assert!(!handle.wait_for(Duration::from_millis(1)), "the job ended by itself");
+        }
+        handle.trigger_barrier(Barrier::checkpoint(epoch, false));
+        collect(&handle, &uids, &mut state);
     }
     state
+}
+
+/// Adds the seals of one barrier to the state.
+fn collect(handle: &JobHandle, uids: &[String], state: &mut RestoredState) {
+    // Instances without input (of the single sink) have ended long ago, and say so again.
+    let mut heard = HashSet::new();
+    while heard.len() < handle.instances() {
+        let report = handle.reports().recv_timeout(Duration::from_secs(60)).unwrap();
+        heard.insert((report.node, report.subtask));
+        if !uids[report.node].starts_with("source") {
+            state.entry(uids[report.node].clone()).or_default().push(report.seal);
+        }
+    }
 }
 
 #[test]
 fn state_moves_between_parallelisms() {
     let whole = Collapsed::default();
-    run_part(0, 10_020, 1, RestoredState::new(), &whole);
+    run_part(0, 10_020, 1, RestoredState::new(), &whole, false);
     for (first, second) in [(1, 4), (4, 1), (3, 2)] {
         let parts = Collapsed::default();
-        let state = run_part(0, 5_000, first, RestoredState::new(), &parts);
-        run_part(5_000, 10_020, second, state, &parts);
+        let state = run_part(0, 5_000, first, RestoredState::new(), &parts, true);
+        run_part(5_000, 10_020, second, state, &parts, false);
         assert_eq!(*parts.lock().unwrap(), *whole.lock().unwrap());
     }
     assert_eq!(whole.lock().unwrap().len(), 2);

@@ -73,6 +73,7 @@ fn measure(name: &str, op: OpSpec, schema: Schema, sides: usize) {
         state_ttl: 0,
         time_zone: "UTC".into(),
         exact_watermarks: false,
+        lookups: None,
     };
     let changelog = ChangelogMode::ALL;
     let node =
@@ -164,6 +165,7 @@ fn throughput() {
         condition: None,
         left_unique: None,
         right_unique: None,
+        state_ttl: [None; 2],
     };
     let joined = Schema::new([input().fields, input().fields].concat());
     measure("inner join", OpSpec::Join(join), joined, 2);

@@ -136,33 +136,10 @@ pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
     };
     candidates
         .filter(|c| c.len().abs_diff(upper.len()) <= allowed && *c != upper)
-        .map(|c| (distance(upper.as_bytes(), c.as_bytes()), c.len().abs_diff(upper.len()), c))
+        .map(|c| (strsim::osa_distance(&upper, c), c.len().abs_diff(upper.len()), c))
         .filter(|&(slips, ..)| slips <= allowed)
         .min()
         .map(|(.., c)| c)
-}
-
-/// Edit distance in which swapping two neighbours counts as one slip.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let width = b.len() + 1;
-    let mut table = vec![0; (a.len() + 1) * width];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            table[i * width + j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let change = usize::from(a[i - 1] != b[j - 1]);
-                let mut best = (table[(i - 1) * width + j] + 1)
-                    .min(table[i * width + j - 1] + 1)
-                    .min(table[(i - 1) * width + j - 1] + change);
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    best = best.min(table[(i - 2) * width + j - 2] + 1);
-                }
-                best
-            };
-        }
-    }
-    table[a.len() * width + b.len()]
 }
 
 #[cfg(test)]

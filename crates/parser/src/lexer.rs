@@ -13,7 +13,7 @@ use crate::span::Span;
 pub enum TokenKind {
     /// An unquoted identifier or a keyword.
     Word,
-    /// An identifier in backticks.
+    /// An identifier in backticks, or a template variable `{name}`.
     QuotedWord,
     /// A number without sign.
     Number,
@@ -187,6 +187,10 @@ impl<'a> Lexer<'a> {
             '\'' => self.quoted(0, TokenKind::String),
             '`' => self.quoted_identifier(),
             '"' => self.double_quoted(),
+            '{' if self.template_len().is_some() => {
+                self.pos += self.template_len().unwrap_or(0);
+                TokenKind::QuotedWord
+            }
             '0'..='9' => self.number(),
             '.' if self.byte(1).is_ascii_digit() => self.number(),
             _ if is_word_start(c) => self.word(),
@@ -210,6 +214,14 @@ impl<'a> Lexer<'a> {
         } else {
             TokenKind::QuotedWord
         }
+    }
+
+    /// The length of `{name}` here: a variable that a template engine has not filled in.
+    fn template_len(&self) -> Option<usize> {
+        let inside = self.rest().strip_prefix('{')?;
+        let len = inside.find(|c| !is_word_part(c))?;
+        let named = inside.starts_with(is_word_start) && inside[len..].starts_with('}');
+        named.then_some(len + 2)
     }
 
     fn double_quoted(&mut self) -> TokenKind {

@@ -7,6 +7,7 @@
 mod alter;
 mod create;
 mod dml;
+mod doris;
 mod expr;
 mod from;
 mod function;
@@ -221,7 +222,7 @@ impl<'a> Parser<'a> {
     fn any_word(&mut self) -> Ident {
         let token = self.advance();
         let text = self.text(token);
-        let quoted = token.kind == TokenKind::QuotedWord;
+        let quoted = token.kind == TokenKind::QuotedWord && text.starts_with('`');
         let value = if quoted { literal::unquote(text, '`') } else { text.to_string() };
         Ident { value, quoted: Quoted(quoted), span: token.span }
     }

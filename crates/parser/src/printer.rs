@@ -103,8 +103,8 @@ pub fn quote_if_needed(name: &str) -> String {
     }
 }
 
-fn print(options: PrintOptions, body: impl FnOnce(&mut Printer)) -> String {
-    let mut printer = Printer { out: String::new(), options, in_json_key: false };
+fn print(options: PrintOptions, body: impl FnOnce(&mut Printer<'_>)) -> String {
+    let mut printer = Printer { out: String::new(), options, in_json_key: false, names: None };
     body(&mut printer);
     printer.out
 }
@@ -126,14 +126,41 @@ display_on_one_line!(
     Statement => print_statement_with
 );
 
-pub(crate) struct Printer {
+/// Names that are printed in full: what a view's text needs to mean the same anywhere.
+pub trait Names {
+    /// The query's WITH begins to hold: one of its items, before it is printed.
+    fn define(&mut self, cte: &Cte);
+    /// The columns of a SELECT can be named from here on.
+    fn enter(&mut self, select: &Select);
+    /// They no longer can.
+    fn leave(&mut self);
+    /// The full form of a column's name, if it has another one.
+    fn column(&self, name: &ObjectName) -> Option<ObjectName>;
+    /// The full form of a table's name; `None` for names that WITH defines.
+    fn table(&self, name: &ObjectName) -> Option<ObjectName>;
+    /// The columns that a star stands for, if they are known.
+    fn star(&self, qualifier: Option<&ObjectName>) -> Option<Vec<ObjectName>>;
+}
+
+/// Prints a query over several lines with quoted and full names.
+pub fn print_query_in_full(query: &Query, names: &mut dyn Names) -> String {
+    let options = PrintOptions { quote_all: true, one_line: false, strict: true };
+    let mut printer =
+        Printer { out: String::new(), options, in_json_key: false, names: Some(names) };
+    printer.query(query);
+    printer.out
+}
+
+pub(crate) struct Printer<'n> {
     out: String,
     options: PrintOptions,
     /// Inside a key of JSON_OBJECT, where a colon would end the key.
     in_json_key: bool,
+    /// Puts names in full.
+    names: Option<&'n mut dyn Names>,
 }
 
-impl Printer {
+impl Printer<'_> {
     fn put(&mut self, text: &str) {
         self.out.push_str(text);
     }
@@ -163,7 +190,7 @@ impl Printer {
     }
 
     fn name(&mut self, name: &str) {
-        if self.options.quote_all || needs_quotes(name) {
+        if !is_template(name) && (self.options.quote_all || needs_quotes(name)) {
             literal::quote(&mut self.out, name, '`');
         } else {
             self.out.push_str(name);
@@ -213,6 +240,14 @@ impl Printer {
 /// Words that are not reserved but begin something else where a name may
 /// stand.
 const CONTEXTUAL: [&str; 3] = ["ASOF", "FINAL", "UNBOUNDED"];
+
+/// True for `{name}`, which stands for a name that is not known yet.
+fn is_template(name: &str) -> bool {
+    let inside = name.strip_prefix('{').and_then(|n| n.strip_suffix('}'));
+    inside.is_some_and(|n| {
+        n.starts_with(|c: char| c == '_' || c.is_alphabetic()) && n.chars().all(is_word_part)
+    })
+}
 
 fn needs_quotes(name: &str) -> bool {
     let mut chars = name.chars();

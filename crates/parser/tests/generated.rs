@@ -436,10 +436,15 @@ fn words(inner: BoxedStrategy<Expr>) -> BoxedStrategy<Expr> {
             expr,
             unit
         })),
-        (unit(), b.clone(), b).prop_map(|(unit, from, to)| at(ExprKind::TimestampDiff {
+        (unit(), b.clone(), b.clone()).prop_map(|(unit, from, to)| at(ExprKind::TimestampDiff {
             unit,
             from,
             to
+        })),
+        (b.clone(), b).prop_map(|(from, minus)| at(ExprKind::TimeDifference {
+            from,
+            minus,
+            qualifier: IntervalQualifier::unit(TimeUnit::Day)
         })),
     ]
     .boxed()

@@ -112,6 +112,27 @@ fn extensions_become_strict_where_syntax_suffices() {
 }
 
 #[test]
+fn a_doris_table_is_printed_as_the_flink_table_that_stands_for_it() {
+    let sql = "CREATE TABLE dws (d DATE, n BIGINT) ENGINE=OLAP UNIQUE KEY(d)
+        PARTITION BY RANGE(d) (PARTITION p1 VALUES [(\"2025-01-01\"), (\"2025-02-01\")))
+        DISTRIBUTED BY HASH(d) BUCKETS 10 PROPERTIES (\"replication_num\" = \"3\")";
+    let parsed = parse_statement(sql).expect("a Doris table");
+    assert_eq!(parsed.extensions.len(), 1);
+    let printed = print_statement(&parsed.stmt);
+    assert_eq!(
+        printed,
+        "CREATE TABLE dws (\n  d DATE,\n  n BIGINT,\n  PRIMARY KEY (d) NOT ENFORCED\n)\nDISTRIBUTED BY HASH(d) INTO 10 BUCKETS\nPARTITIONED BY (d)\nWITH (\n  'connector' = 'doris',\n  'table.identifier' = 'dws',\n  'table.create.properties.replication_num' = '3'\n)"
+    );
+    assert_eq!(parse_statement(&printed).expect("Flink").stmt, parsed.stmt);
+}
+
+#[test]
+fn a_template_variable_is_a_name() {
+    let parsed = parse_statement("INSERT INTO {sink} SELECT a FROM {source} s").expect("names");
+    assert_eq!(print_statement(&parsed.stmt), "INSERT INTO {sink}\nSELECT a\nFROM {source} AS s");
+}
+
+#[test]
 fn spans_point_into_the_text() {
     let sql = "SELECT a, `b c`.d + 10 AS x FROM t";
     let parsed = parse_statement(sql).expect("a statement");

@@ -2,17 +2,200 @@
 
 use std::fmt::Write;
 
+use weir_core::Schema;
 use weir_functions::Expr;
-use weir_spec::{Distribution, NodeSpec, OpSpec, Plan};
+use weir_spec::{Distribution, NodeSpec, OpSpec, Plan, SourceSpec};
+use weir_sql::rel::{Rel, RelOp};
 
-/// Prints the tree below a root node. `modes` adds the row kinds of every edge.
-pub fn explain(plan: &Plan, root: usize, modes: bool) -> String {
+/// Prints the tree below a root node. `modes` adds the row kinds of every edge, `rows` the
+/// numbers of [`estimated_rows`].
+pub fn explain(plan: &Plan, root: usize, modes: bool, rows: &[Option<f64>]) -> String {
     let mut out = String::new();
-    write_node(plan, root, 0, modes, &mut out);
+    write_node(plan, root, 0, (modes, rows), &mut out);
     out
 }
 
-fn write_node(plan: &Plan, node: usize, depth: usize, modes: bool, out: &mut String) {
+/// Rows that leave each node of a plan, where that can be told without reading data: from
+/// the numbers that tables know of themselves, the selectivity of filters and limits.
+pub fn estimated_rows(
+    plan: &Plan,
+    table_rows: &dyn Fn(&SourceSpec, &Schema) -> Option<u64>,
+) -> Vec<Option<f64>> {
+    let mut rows: Vec<Option<f64>> = Vec::with_capacity(plan.nodes.len());
+    for n in &plan.nodes {
+        let input = n.inputs.first().and_then(|i| rows[i.node]);
+        let least = |fetch: &Option<u64>| match (input, fetch) {
+            (Some(r), Some(n)) => Some(r.min(*n as f64)),
+            (r, n) => r.or(n.map(|n| n as f64)),
+        };
+        rows.push(match &n.op {
+            OpSpec::Source(s) => table_rows(s, &n.schema).map(|r| r as f64),
+            OpSpec::Values(v) => Some(v.len() as f64),
+            OpSpec::Calc { filter: Some(f), .. } => {
+                input.map(|r| r * weir_functions::selectivity(f))
+            }
+            OpSpec::Union => n.inputs.iter().map(|i| rows[i.node]).sum(),
+            OpSpec::Limit { fetch, .. } | OpSpec::Sort { fetch, .. } => least(fetch),
+            OpSpec::Calc { .. }
+            | OpSpec::WatermarkAssigner { .. }
+            | OpSpec::ChangelogNormalize { .. }
+            | OpSpec::DropUpdateBefore
+            | OpSpec::Over(_)
+            | OpSpec::Sink(_)
+            | OpSpec::Collect => input,
+            OpSpec::GroupAggregate { keys, .. } if keys.is_empty() => Some(1.0),
+            OpSpec::Expand(sets) => input.map(|r| r * sets.len() as f64),
+            _ => None,
+        });
+    }
+    rows
+}
+
+/// The plan as it was bound: one logical operator a line.
+pub fn logical(rel: &Rel) -> String {
+    let mut out = String::new();
+    write_rel(rel, 0, &mut out);
+    out
+}
+
+/// The same below a sink.
+pub fn logical_sink(table: &str, rel: &Rel) -> String {
+    let columns: Vec<&str> = rel.schema.fields.iter().map(|f| f.name.as_str()).collect();
+    let mut out = format!("LogicalSink(table=[{table}], fields=[{}])\n", columns.join(", "));
+    write_rel(rel, 1, &mut out);
+    out
+}
+
+fn write_rel(rel: &Rel, depth: usize, out: &mut String) {
+    let indent = if depth == 0 { String::new() } else { format!("{}+- ", "   ".repeat(depth - 1)) };
+    let _ = writeln!(out, "{indent}{}", logical_operator(rel));
+    for i in rel.inputs() {
+        write_rel(i, depth + 1, out);
+    }
+}
+
+fn logical_operator(rel: &Rel) -> String {
+    let columns =
+        |list: &[usize]| list.iter().map(|c| format!("${c}")).collect::<Vec<_>>().join(", ");
+    match &rel.op {
+        RelOp::Scan(s) => {
+            format!("LogicalTableScan(table=[[{}]])", s.table.identifier.replace('.', ", "))
+        }
+        RelOp::Values(rows) => format!("LogicalValues(tuples=[{} rows])", rows.len()),
+        RelOp::Project { exprs, .. } => {
+            let named = exprs.iter().zip(&rel.schema.fields);
+            let list: Vec<String> =
+                named.map(|(e, f)| format!("{}=[{}]", f.name, show(e))).collect();
+            format!("LogicalProject({})", list.join(", "))
+        }
+        RelOp::Filter { predicate, .. } => {
+            format!("LogicalFilter(condition=[{}])", show(predicate))
+        }
+        RelOp::Watermark { rowtime, watermark, .. } => {
+            format!(
+                "LogicalWatermarkAssigner(rowtime=[${rowtime}], watermark=[{}])",
+                show(watermark)
+            )
+        }
+        RelOp::Aggregate { keys, calls, .. } | RelOp::GroupWindowAggregate { keys, calls, .. } => {
+            let calls: Vec<String> =
+                calls.iter().map(|c| format!("{}({})", c.function, columns(&c.args))).collect();
+            format!("LogicalAggregate(group=[{{{}}}], calls=[{}])", columns(keys), calls.join(", "))
+        }
+        RelOp::WindowTvf { window, .. } => {
+            format!("LogicalTableFunctionScan(window=[{:?}])", window.kind)
+        }
+        RelOp::Expand { projections, .. } => format!("LogicalExpand(sets=[{}])", projections.len()),
+        RelOp::Join { kind, condition, .. } => {
+            format!(
+                "LogicalJoin(condition=[{}], joinType=[{}])",
+                show(condition),
+                format!("{kind:?}").to_lowercase()
+            )
+        }
+        RelOp::TemporalJoin { kind, condition, .. } => {
+            format!(
+                "LogicalTemporalJoin(condition=[{}], joinType=[{}])",
+                show(condition),
+                format!("{kind:?}").to_lowercase()
+            )
+        }
+        RelOp::LookupJoin { kind, condition, .. } => {
+            format!(
+                "LogicalLookupJoin(condition=[{}], joinType=[{}])",
+                show(condition),
+                format!("{kind:?}").to_lowercase()
+            )
+        }
+        RelOp::Unnest { collection, .. } => {
+            format!("LogicalUncollect(collection=[{}])", show(collection))
+        }
+        RelOp::Union(_) => "LogicalUnion(all=[true])".to_owned(),
+        RelOp::Sort { keys, offset, fetch, .. } => {
+            let keys: Vec<String> = keys
+                .iter()
+                .map(|k| format!("${} {}", k.column, if k.descending { "DESC" } else { "ASC" }))
+                .collect();
+            let fetch = fetch.map_or(String::new(), |n| format!(", fetch=[{n}]"));
+            format!("LogicalSort(sort=[{}], offset=[{offset}]{fetch})", keys.join(", "))
+        }
+        RelOp::Over { .. } => "LogicalWindow()".to_owned(),
+        RelOp::Match { .. } => "LogicalMatch()".to_owned(),
+        RelOp::ToChangelog { .. } => "LogicalTableFunctionScan(TO_CHANGELOG)".to_owned(),
+        RelOp::FromChangelog { .. } => "LogicalTableFunctionScan(FROM_CHANGELOG)".to_owned(),
+    }
+}
+
+/// The graph as Flink's JSON: nodes with what they read and how rows get there.
+pub fn json(plan: &Plan, parallelism: usize) -> String {
+    let quoted = |s: &str| {
+        let mut out = String::from("\"");
+        for c in s.chars() {
+            match c {
+                '"' | '\\' => out.extend(['\\', c]),
+                c if c.is_control() => {
+                    let _ = write!(out, "\\u{:04x}", u32::from(c));
+                }
+                c => out.push(c),
+            }
+        }
+        out.push('"');
+        out
+    };
+    let mut nodes = Vec::new();
+    for (id, n) in plan.nodes.iter().enumerate() {
+        let predecessors: Vec<String> = n
+            .inputs
+            .iter()
+            .map(|i| {
+                let names = &plan.nodes[i.node].schema;
+                let how = distribution(&i.distribution, |c| names.fields[c].name.clone());
+                let how = quoted(&how.to_uppercase());
+                format!(
+                    "{{\"id\": {}, \"ship_strategy\": {how}, \"side\": \"second\"}}",
+                    i.node + 1
+                )
+            })
+            .collect();
+        let pact = if n.inputs.is_empty() { "Data Source" } else { "Operator" };
+        nodes.push(format!(
+            "    {{\"id\": {}, \"type\": {}, \"pact\": \"{pact}\", \"parallelism\": {parallelism}, \"predecessors\": [{}]}}",
+            id + 1,
+            quoted(&n.name),
+            predecessors.join(", ")
+        ));
+    }
+    format!("{{\n  \"nodes\": [\n{}\n  ]\n}}\n", nodes.join(",\n"))
+}
+
+fn write_node(
+    plan: &Plan,
+    node: usize,
+    depth: usize,
+    shown: (bool, &[Option<f64>]),
+    out: &mut String,
+) {
+    let (modes, rows) = shown;
     let n = &plan.nodes[node];
     let indent = if depth == 0 { String::new() } else { format!("{}+- ", "   ".repeat(depth - 1)) };
     let columns: Vec<&str> = n.schema.fields.iter().map(|f| f.name.as_str()).collect();
@@ -20,7 +203,13 @@ fn write_node(plan: &Plan, node: usize, depth: usize, modes: bool, out: &mut Str
     if modes {
         let _ = write!(out, ", changelogMode=[{}]", n.changelog);
     }
-    out.push_str(")\n");
+    out.push(')');
+    match rows.get(node) {
+        Some(Some(n)) => drop(write!(out, ": rowcount = {}", n.round())),
+        Some(None) => out.push_str(": rowcount unknown"),
+        None => {}
+    }
+    out.push('\n');
     for i in &n.inputs {
         let mut depth = depth + 1;
         if i.distribution != Distribution::Forward {
@@ -30,7 +219,7 @@ fn write_node(plan: &Plan, node: usize, depth: usize, modes: bool, out: &mut Str
             let _ = writeln!(out, "{indent}Exchange(distribution=[{how}])");
             depth += 1;
         }
-        write_node(plan, i.node, depth, modes, out);
+        write_node(plan, i.node, depth, shown, out);
     }
 }
 
@@ -74,6 +263,26 @@ fn details(node: &NodeSpec) -> String {
             format!(
                 "joinType=[{:?}], leftKeys={:?}, rightKeys={:?}, {rest}",
                 j.kind, j.left_keys, j.right_keys
+            )
+        }
+        OpSpec::Branches(branches) => {
+            let filters: Vec<String> =
+                branches.iter().map(|b| b.filter.as_ref().map_or("all".to_owned(), show)).collect();
+            format!("branches=[{}], ", filters.join("; "))
+        }
+        OpSpec::LookupJoin(l) => {
+            let rest = l
+                .join
+                .condition
+                .as_ref()
+                .map_or(String::new(), |c| format!("where=[{}], ", show(c)));
+            format!(
+                "table=[{}], joinType=[{:?}], leftKeys={:?}, rightKeys={:?}, cache=[{:?}], {rest}",
+                l.source.table.identifier,
+                l.join.kind,
+                l.join.left_keys,
+                l.join.right_keys,
+                l.cache
             )
         }
         OpSpec::Rank(r) | OpSpec::WindowRank { rank: r, .. } => format!(

@@ -15,12 +15,6 @@ use crate::channel::Sender;
 use crate::graph::Exchange;
 use crate::message::Message;
 
-/// Chooses a destination per row: a sink's own bucket function.
-pub trait Partitioner: Send + Sync {
-    /// Appends one destination in `0..parallelism` per row.
-    fn route(&self, batch: &ChangeBatch, parallelism: usize, out: &mut Vec<u32>) -> Result<()>;
-}
-
 /// The producing side of one edge in one worker.
 pub(crate) struct ExchangeWriter {
     exchange: Exchange,

@@ -2,6 +2,7 @@
 //! barrier alignment, re-assembly of small batches.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use weir_core::batch::TARGET_ROWS;
 use weir_core::{ChangeBatch, Result};
@@ -17,7 +18,8 @@ struct Channel {
     input: usize,
     watermark: i64,
     idle: bool,
-    blocked: bool,
+    /// Has delivered the current barrier.
+    passed: bool,
     ended: bool,
 }
 
@@ -33,15 +35,21 @@ pub(crate) struct Gate {
     channels: Vec<Channel>,
     cursor: usize,
     ready: VecDeque<Message>,
-    barrier: Option<Barrier>,
+    /// The barrier that some channels have delivered, and when the first did.
+    barrier: Option<(Barrier, Instant)>,
+    /// Channels that have delivered a barrier wait for the others (exactly once).
+    aligned: bool,
+    /// Time between the first and the last arrival of the barrier released last.
+    pub alignment: Duration,
     watermark: i64,
     idle: bool,
     ended: bool,
 }
 
 impl Gate {
-    /// A gate over (input number, channel) pairs.
-    pub fn new(channels: Vec<(usize, Receiver)>) -> Self {
+    /// A gate over (input number, channel) pairs. Without `aligned`, channels go on
+    /// while a barrier is still missing on others: rows may count twice after a restore.
+    pub fn new(channels: Vec<(usize, Receiver)>, aligned: bool) -> Self {
         let channels: Vec<Channel> = channels
             .into_iter()
             .map(|(input, receiver)| Channel {
@@ -49,7 +57,7 @@ impl Gate {
                 input,
                 watermark: i64::MIN,
                 idle: false,
-                blocked: false,
+                passed: false,
                 ended: false,
             })
             .collect();
@@ -58,6 +66,8 @@ impl Gate {
             cursor: 0,
             ready: VecDeque::new(),
             barrier: None,
+            aligned,
+            alignment: Duration::ZERO,
             watermark: i64::MIN,
             idle: false,
             ended: false,
@@ -76,7 +86,7 @@ impl Gate {
             let n = self.channels.len();
             let found = (0..n).map(|i| (self.cursor + i) % n).find_map(|i| {
                 let c = &self.channels[i];
-                if c.blocked || c.ended { None } else { c.receiver.pop().map(|m| (i, m)) }
+                if self.waits(c) || c.ended { None } else { c.receiver.pop().map(|m| (i, m)) }
             });
             let Some((i, message)) = found else { return Ok(None) };
             match message {
@@ -88,9 +98,7 @@ impl Gate {
                 }
                 Message::Mark(mark) => self.on_mark(i, mark),
                 Message::Barrier(barrier) => {
-                    self.channels[i].blocked = true;
-                    self.barrier = Some(barrier);
-                    self.release_barrier();
+                    self.on_barrier(i, barrier);
                 }
                 Message::End => {
                     self.channels[i].ended = true;
@@ -115,7 +123,7 @@ impl Gate {
         let mut parts = vec![batch];
         for i in (0..n).map(|i| (first + i) % n) {
             let c = &self.channels[i];
-            if c.input != input || c.blocked || c.ended {
+            if c.input != input || self.waits(c) || c.ended {
                 continue;
             }
             while let Some(Message::Data(more)) = c.receiver.pop_data(TARGET_ROWS - rows) {
@@ -169,13 +177,32 @@ impl Gate {
         }
     }
 
+    fn waits(&self, channel: &Channel) -> bool {
+        self.aligned && channel.passed
+    }
+
+    /// A newer barrier replaces one that some sources have skipped because it was given up.
+    fn on_barrier(&mut self, channel: usize, barrier: Barrier) {
+        match &self.barrier {
+            Some((current, _)) if current.epoch > barrier.epoch => return,
+            Some((current, _)) if current.epoch == barrier.epoch => {}
+            _ => {
+                self.channels.iter_mut().for_each(|c| c.passed = false);
+                self.barrier = Some((barrier, Instant::now()));
+            }
+        }
+        self.channels[channel].passed = true;
+        self.release_barrier();
+    }
+
     fn release_barrier(&mut self) {
-        if !self.channels.iter().all(|c| c.blocked || c.ended) {
+        if !self.channels.iter().all(|c| c.passed || c.ended) {
             return;
         }
-        if let Some(barrier) = self.barrier.take() {
+        if let Some((barrier, since)) = self.barrier.take() {
+            self.alignment = since.elapsed();
             for c in &mut self.channels {
-                c.blocked = false;
+                c.passed = false;
             }
             self.ready.push_back(Message::Barrier(barrier));
         }
@@ -196,7 +223,6 @@ mod tests {
 
     use super::*;
     use crate::channel::{Sender, Wake, channel};
-    use crate::message::BarrierKind;
 
     fn pair() -> (Sender, Receiver) {
         channel(1 << 20, Arc::new(Wake::default()), Arc::new(Wake::default()))
@@ -208,7 +234,7 @@ mod tests {
     }
 
     fn barrier() -> Message {
-        Message::Barrier(Barrier { epoch: 1, kind: BarrierKind::Checkpoint })
+        Message::Barrier(Barrier::checkpoint(1, false))
     }
 
     fn all(gate: &mut Gate) -> Vec<String> {
@@ -227,7 +253,7 @@ mod tests {
     #[test]
     fn barriers_block_until_aligned() {
         let ((a, ra), (b, rb)) = (pair(), pair());
-        let mut gate = Gate::new(vec![(0, ra), (1, rb)]);
+        let mut gate = Gate::new(vec![(0, ra), (1, rb)], true);
         for m in [data(1), barrier(), data(2)] {
             a.send(m).unwrap();
         }
@@ -238,9 +264,34 @@ mod tests {
     }
 
     #[test]
+    fn a_newer_barrier_replaces_one_that_was_given_up() {
+        let ((a, ra), (b, rb)) = (pair(), pair());
+        let mut gate = Gate::new(vec![(0, ra), (1, rb)], true);
+        let second = || Message::Barrier(Barrier::checkpoint(2, true));
+        for m in [barrier(), data(1), second()] {
+            a.send(m).unwrap();
+        }
+        b.send(data(2)).unwrap();
+        b.send(second()).unwrap();
+        assert_eq!(all(&mut gate), ["1:1 rows", "0:1 rows", "barrier"]);
+    }
+
+    #[test]
+    fn without_alignment_rows_pass() {
+        let ((a, ra), (b, rb)) = (pair(), pair());
+        let mut gate = Gate::new(vec![(0, ra), (1, rb)], false);
+        for m in [barrier(), data(1)] {
+            a.send(m).unwrap();
+        }
+        assert_eq!(all(&mut gate), ["0:1 rows"]);
+        b.send(barrier()).unwrap();
+        assert_eq!(all(&mut gate), ["barrier"]);
+    }
+
+    #[test]
     fn an_ended_channel_does_not_hold_barriers() {
         let ((a, ra), (b, rb)) = (pair(), pair());
-        let mut gate = Gate::new(vec![(0, ra), (0, rb)]);
+        let mut gate = Gate::new(vec![(0, ra), (0, rb)], true);
         a.send(barrier()).unwrap();
         b.send(Message::End).unwrap();
         a.send(Message::End).unwrap();
@@ -250,7 +301,7 @@ mod tests {
     #[test]
     fn watermark_is_the_minimum_of_active_inputs() {
         let ((a, ra), (b, rb)) = (pair(), pair());
-        let mut gate = Gate::new(vec![(0, ra), (1, rb)]);
+        let mut gate = Gate::new(vec![(0, ra), (1, rb)], true);
         a.send(Message::Mark(Mark::Ts(10))).unwrap();
         assert!(all(&mut gate).is_empty());
         b.send(Message::Mark(Mark::Ts(5))).unwrap();
@@ -266,7 +317,7 @@ mod tests {
     #[test]
     fn small_batches_are_assembled_within_an_input() {
         let ((a, ra), (b, rb)) = (pair(), pair());
-        let mut gate = Gate::new(vec![(0, ra), (0, rb)]);
+        let mut gate = Gate::new(vec![(0, ra), (0, rb)], true);
         for x in 0..3 {
             a.send(data(x)).unwrap();
             b.send(data(x)).unwrap();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use weir_core::{Error, Result};
 
-use crate::exchange::Partitioner;
 use crate::operator::{Operator, SourceTask, TaskContext};
+use crate::partition::Partitioner;
 
 /// An instance of a node.
 pub enum NodeBody {

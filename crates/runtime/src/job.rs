@@ -2,8 +2,8 @@
 //! metrics.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,10 +14,12 @@ use crate::channel::{Wake, channel};
 use crate::exchange::ExchangeWriter;
 use crate::gate::Gate;
 use crate::graph::{Exchange, JobGraph, Layout, NodeBody, PipelineLayout, Route};
-use crate::message::{Barrier, BarrierKind};
+use crate::message::{Barrier, Control};
 use crate::metrics::{NodeMetrics, NodeSnapshot, snapshot};
 use crate::operator::{Out, Seal, TaskContext};
 use crate::pipeline::{Head, Pipeline, Stage, Target};
+use crate::report::{Report, Reporter};
+use crate::shared::JobShared;
 use crate::worker::Worker;
 
 /// Seals of an earlier run by node uid, one per instance of that run.
@@ -34,6 +36,10 @@ pub struct RunConfig {
     pub max_parallelism: u32,
     /// Bound of one channel in bytes.
     pub channel_bytes: usize,
+    /// Barriers are aligned (exactly once) or not (at least once).
+    pub aligned: bool,
+    /// Number of the last barrier of earlier runs: those of this run are greater.
+    pub epoch: u64,
     /// State to start from.
     pub restore: RestoredState,
 }
@@ -45,63 +51,10 @@ impl Default for RunConfig {
             parallelism: 1,
             max_parallelism: weir_core::keys::DEFAULT_MAX_PARALLELISM,
             channel_bytes: 4 << 20,
+            aligned: true,
+            epoch: 0,
             restore: RestoredState::new(),
         }
-    }
-}
-
-/// One node instance has passed a barrier (or will never pass it).
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// The barrier; kind `EndOfInput` when the instance ended by itself.
-    pub barrier: Barrier,
-    /// Node, as an index into the graph.
-    pub node: usize,
-    /// Instance.
-    pub subtask: usize,
-    /// State, committables, positions.
-    pub seal: Seal,
-    /// The instance has ended.
-    pub finished: bool,
-}
-
-pub(crate) struct Reporter {
-    pub sender: Sender<Report>,
-    pub subtask: usize,
-}
-
-/// What workers and handle share.
-#[derive(Default)]
-pub(crate) struct JobShared {
-    stop: AtomicBool,
-    cancelled: AtomicBool,
-    error: Mutex<Option<Error>>,
-    running: AtomicUsize,
-    ended: Mutex<()>,
-    ended_signal: Condvar,
-    wakes: Vec<Arc<Wake>>,
-}
-
-impl JobShared {
-    pub fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Records the first error and stops all workers.
-    pub fn fail(&self, error: Error) {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.halt();
-    }
-
-    fn halt(&self) {
-        self.stop.store(true, Ordering::SeqCst);
-        self.wakes.iter().for_each(|w| w.wake());
-    }
-
-    pub fn worker_ended(&self) {
-        let _guard = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        self.running.fetch_sub(1, Ordering::SeqCst);
-        self.ended_signal.notify_all();
     }
 }
 
@@ -109,7 +62,7 @@ impl JobShared {
 pub struct JobHandle {
     shared: Arc<JobShared>,
     threads: Vec<JoinHandle<()>>,
-    control: Vec<Sender<Barrier>>,
+    control: Vec<Sender<Control>>,
     reports: Receiver<Report>,
     metrics: Vec<(String, String, Vec<Arc<NodeMetrics>>)>,
 }
@@ -157,9 +110,18 @@ impl JobHandle {
 
     /// Injects a barrier at all sources. Every node instance answers with one
     /// [`Report`] of this epoch, or has sent or will send one with `finished`.
-    pub fn trigger_barrier(&self, epoch: u64, kind: BarrierKind) {
+    pub fn trigger_barrier(&self, barrier: Barrier) {
+        self.tell(Control::Barrier(barrier));
+    }
+
+    /// Tells the sources that the positions they reported are durable.
+    pub fn completed(&self) {
+        self.tell(Control::Completed);
+    }
+
+    fn tell(&self, control: Control) {
         for c in &self.control {
-            let _ = c.send(Barrier { epoch, kind });
+            let _ = c.send(control);
         }
         self.shared.wakes.iter().for_each(|w| w.wake());
     }
@@ -332,7 +294,7 @@ impl<'a> Wiring<'a> {
             Some(task) => Head::Source { task, not_before: None },
             None => Head::Gate(self.gate(layout.stages[0].0, context)),
         };
-        Ok(Pipeline::new(head, stages, exchanges, reporter))
+        Ok(Pipeline::new(head, stages, exchanges, reporter, self.config.epoch))
     }
 
     fn instance(&self, node: usize, context: &TaskContext) -> Result<NodeBody> {
@@ -375,6 +337,6 @@ impl<'a> Wiring<'a> {
                 channels.extend(receivers.into_iter().map(|r| (e.input, r)));
             }
         }
-        Gate::new(channels)
+        Gate::new(channels, self.config.aligned)
     }
 }

@@ -23,19 +23,18 @@ mod message;
 mod metrics;
 pub mod operator;
 mod panics;
+mod partition;
 mod pipeline;
+mod report;
+mod shared;
+mod time;
 mod worker;
 
-pub use exchange::Partitioner;
 pub use graph::{Edge, Exchange, JobGraph, Node, NodeBody, NodeFactory, Subtask};
-pub use job::{JobHandle, Report, RestoredState, RunConfig, run};
+pub use job::{JobHandle, RestoredState, RunConfig, run};
 pub use message::{Barrier, BarrierKind, Mark};
 pub use metrics::NodeSnapshot;
 pub use operator::{Operator, Out, Seal, SourcePoll, SourceTask, Step, TaskContext};
-
-/// Milliseconds since the epoch by the wall clock.
-pub fn now_ms() -> i64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as i64)
-}
+pub use partition::Partitioner;
+pub use report::{Cost, Report};
+pub use time::now_ms;

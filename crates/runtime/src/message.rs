@@ -31,6 +31,36 @@ pub struct Barrier {
     pub epoch: u64,
     /// Why.
     pub kind: BarrierKind,
+    /// State must be sealed whole, not as a difference to the seal before.
+    pub full: bool,
+    /// Sources hand out nothing after this barrier: the job stops with it.
+    pub stop: bool,
+}
+
+impl Barrier {
+    /// A periodic checkpoint.
+    pub fn checkpoint(epoch: u64, full: bool) -> Self {
+        Self { epoch, kind: BarrierKind::Checkpoint, full, stop: false }
+    }
+
+    /// A savepoint; with `stop` the job's last barrier.
+    pub fn savepoint(epoch: u64, stop: bool) -> Self {
+        Self { epoch, kind: BarrierKind::Savepoint, full: true, stop }
+    }
+
+    /// The seal of an instance whose input has ended.
+    pub(crate) fn end_of_input(epoch: u64) -> Self {
+        Self { epoch, kind: BarrierKind::EndOfInput, full: true, stop: false }
+    }
+}
+
+/// What the job's handle tells its workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Control {
+    /// Inject a barrier at the sources.
+    Barrier(Barrier),
+    /// The positions reported up to this epoch are durable.
+    Completed,
 }
 
 /// One in-band message.

@@ -179,6 +179,10 @@ pub trait SourceTask: Send {
     fn position(&mut self) -> Result<Vec<Vec<u8>>> {
         Ok(Vec::new())
     }
+    /// The positions handed out so far are durable.
+    fn completed(&mut self) -> Result<()> {
+        Ok(())
+    }
     /// Starts from the split positions of an earlier run (of all instances; the
     /// source picks its own). Called once, before `poll`.
     fn restore(&mut self, splits: Vec<Vec<u8>>) -> Result<()> {

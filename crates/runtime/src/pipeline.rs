@@ -12,11 +12,11 @@ use weir_core::{ChangeBatch, Result};
 
 use crate::exchange::ExchangeWriter;
 use crate::gate::{Gate, SMALL_ROWS};
-use crate::job::{Report, Reporter};
 use crate::message::{Barrier, BarrierKind, Mark, Message};
 use crate::metrics::NodeMetrics;
-use crate::now_ms;
 use crate::operator::{Operator, Out, Seal, SourcePoll, SourceTask, Step};
+use crate::report::{Cost, Reporter};
+use crate::time::now_ms;
 
 /// Head events handled before other pipelines of the worker get their turn.
 const BUDGET: usize = 4;
@@ -76,6 +76,8 @@ pub(crate) struct Pipeline {
     stack: Vec<Frame>,
     ended: bool,
     barrier: Option<Barrier>,
+    /// A stopping barrier has left the source: nothing comes after it.
+    halted: bool,
     /// Last epoch that all stages sealed or that was answered by `finished`.
     pub sealed_epoch: u64,
     /// Stage that runs at the moment, for panics.
@@ -88,6 +90,7 @@ impl Pipeline {
         stages: Vec<Stage>,
         exchanges: Vec<ExchangeWriter>,
         reporter: Reporter,
+        sealed_epoch: u64,
     ) -> Self {
         Self {
             head,
@@ -97,7 +100,8 @@ impl Pipeline {
             stack: Vec::new(),
             ended: false,
             barrier: None,
-            sealed_epoch: 0,
+            halted: false,
+            sealed_epoch,
             current: 0,
         }
     }
@@ -106,6 +110,14 @@ impl Pipeline {
     pub fn request_barrier(&mut self, barrier: Barrier) {
         if matches!(self.head, Head::Source { .. }) {
             self.barrier = Some(barrier);
+        }
+    }
+
+    /// The positions reported so far are durable.
+    pub fn completed(&mut self) -> Result<()> {
+        match &mut self.head {
+            Head::Source { task, .. } => task.completed(),
+            Head::Gate(_) => Ok(()),
         }
     }
 
@@ -172,10 +184,16 @@ impl Pipeline {
             }
             Head::Source { task, not_before } => {
                 if let Some(barrier) = self.barrier.take() {
+                    let start = Instant::now();
                     let seal = Seal { positions: task.position()?, ..Seal::default() };
-                    self.reporter.send(self.stages[0].node, barrier, seal, false);
+                    let cost = Cost { alignment: Duration::ZERO, seal: start.elapsed() };
+                    self.reporter.send(self.stages[0].node, barrier, seal, cost, false);
                     self.sealed_epoch = barrier.epoch;
+                    self.halted |= barrier.stop;
                     self.emit(0, [Message::Barrier(barrier)]);
+                    return Ok(None);
+                }
+                if self.halted {
                     return Ok(None);
                 }
                 let start = Instant::now();
@@ -203,7 +221,8 @@ impl Pipeline {
                         self.ended = true;
                         let seal = Seal { positions: task.position()?, ..Seal::default() };
                         let barrier = self.final_barrier();
-                        self.reporter.send(self.stages[0].node, barrier, seal, true);
+                        let node = self.stages[0].node;
+                        self.reporter.send(node, barrier, seal, Cost::default(), true);
                         self.emit(0, [Message::Mark(Mark::Ts(i64::MAX)), Message::End]);
                         Ok(None)
                     }
@@ -213,7 +232,7 @@ impl Pipeline {
     }
 
     fn final_barrier(&self) -> Barrier {
-        Barrier { epoch: self.sealed_epoch + 1, kind: BarrierKind::EndOfInput }
+        Barrier::end_of_input(self.sealed_epoch + 1)
     }
 
     fn emit(&mut self, stage: usize, messages: impl IntoIterator<Item = Message>) {
@@ -303,12 +322,18 @@ impl Pipeline {
         let s = &mut self.stages[stage];
         self.current = stage;
         let mut seal = Seal::default();
+        let start = Instant::now();
         if let Some(op) = &mut s.operator {
             op.barrier(&barrier, &mut seal).map_err(|e| e.context(s.name.clone()))?;
         }
+        let alignment = match &self.head {
+            Head::Gate(gate) => gate.alignment,
+            Head::Source { .. } => Duration::ZERO,
+        };
+        let cost = Cost { alignment, seal: start.elapsed() };
         let node = s.node;
         let last = barrier.kind == BarrierKind::EndOfInput;
-        self.reporter.send(node, barrier, seal, last);
+        self.reporter.send(node, barrier, seal, cost, last);
         if !last {
             self.sealed_epoch = barrier.epoch;
         }
@@ -380,16 +405,8 @@ impl Pipeline {
         if barrier.epoch > self.sealed_epoch {
             self.sealed_epoch = barrier.epoch;
             for s in &self.stages {
-                self.reporter.send(s.node, barrier, Seal::default(), true);
+                self.reporter.send(s.node, barrier, Seal::default(), Cost::default(), true);
             }
         }
-    }
-}
-
-impl Reporter {
-    fn send(&self, node: usize, barrier: Barrier, seal: Seal, finished: bool) {
-        // Nobody listens any more once the handle is gone.
-        let report = Report { barrier, node, subtask: self.subtask, seal, finished };
-        let _ = self.sender.send(report);
     }
 }

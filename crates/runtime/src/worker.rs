@@ -7,11 +7,11 @@ use crossbeam_channel::Receiver;
 use weir_core::Result;
 
 use crate::channel::Wake;
-use crate::job::JobShared;
-use crate::message::Barrier;
+use crate::message::{Barrier, Control};
 use crate::operator::TaskContext;
 use crate::panics;
 use crate::pipeline::{Pipeline, Turn};
+use crate::shared::JobShared;
 
 /// Upper bound of one sleep: cancellation and lost races cost at most this.
 const LONGEST_SLEEP: Duration = Duration::from_millis(100);
@@ -21,7 +21,7 @@ pub(crate) struct Worker {
     pub context: TaskContext,
     pub pipelines: Vec<Pipeline>,
     pub wake: Arc<Wake>,
-    pub control: Receiver<Barrier>,
+    pub control: Receiver<Control>,
     pub shared: Arc<JobShared>,
 }
 
@@ -50,14 +50,24 @@ impl Worker {
             }
         }
         let mut announced = false;
-        let mut triggered = None;
+        let mut triggered: Option<Barrier> = None;
         loop {
             if self.shared.is_stopped() {
                 return Ok(());
             }
-            while let Ok(barrier) = self.control.try_recv() {
-                triggered = Some(barrier);
-                self.pipelines.iter_mut().for_each(|p| p.request_barrier(barrier));
+            while let Ok(control) = self.control.try_recv() {
+                match control {
+                    Control::Barrier(barrier) => {
+                        triggered = Some(barrier);
+                        self.pipelines.iter_mut().for_each(|p| p.request_barrier(barrier));
+                    }
+                    Control::Completed => {
+                        for (i, p) in self.pipelines.iter_mut().enumerate() {
+                            *turn = i;
+                            p.completed()?;
+                        }
+                    }
+                }
             }
             let mut progressed = false;
             let mut finished = true;

@@ -230,7 +230,7 @@ fn diamonds_and_self_joins_do_not_deadlock_under_back_pressure() {
         ];
         let mut handle = run(JobGraph { nodes }, config(p)).unwrap();
         for epoch in 1..4 {
-            handle.trigger_barrier(epoch, BarrierKind::Checkpoint);
+            handle.trigger_barrier(Barrier::checkpoint(epoch, false));
             std::thread::sleep(Duration::from_millis(3));
         }
         finish(&mut handle).unwrap();
@@ -279,11 +279,11 @@ fn barriers_cut_all_instances_consistently() {
         ];
         let mut handle = run(JobGraph { nodes }, config(p)).unwrap();
         std::thread::sleep(Duration::from_millis(30));
-        handle.trigger_barrier(7, BarrierKind::Checkpoint);
+        handle.trigger_barrier(Barrier::checkpoint(7, false));
         let (mut sent, mut seen) = (0, 0);
         for _ in 0..handle.instances() {
             let r = handle.reports().recv_timeout(Duration::from_secs(10)).unwrap();
-            assert_eq!(r.barrier, Barrier { epoch: 7, kind: BarrierKind::Checkpoint });
+            assert_eq!(r.barrier, Barrier::checkpoint(7, false));
             let number = |b: &Vec<u8>| i64::from_le_bytes(b.as_slice().try_into().unwrap());
             sent += r.seal.positions.iter().map(number).sum::<i64>();
             seen += r.seal.committables.iter().map(number).sum::<i64>();
@@ -306,7 +306,7 @@ fn barriers_after_the_end_are_answered() {
     ];
     let mut handle = run(JobGraph { nodes }, config(2)).unwrap();
     std::thread::sleep(Duration::from_millis(20));
-    handle.trigger_barrier(1, BarrierKind::Checkpoint);
+    handle.trigger_barrier(Barrier::checkpoint(1, false));
     let mut answers = 0;
     while answers < handle.instances() {
         let r = handle.reports().recv_timeout(Duration::from_secs(10)).unwrap();

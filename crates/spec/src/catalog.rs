@@ -108,6 +108,9 @@ pub struct PrimaryKey {
     pub columns: Vec<String>,
 }
 
+/// The values of a table's partition columns as (column, value), in their order.
+pub type PartitionSpec = Vec<(String, String)>;
+
 /// A table or view.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CatalogTable {
@@ -183,7 +186,33 @@ pub trait Catalog: Send + Sync {
     /// Drops an existing table or view.
     fn drop_table(&self, database: &str, name: &str) -> Result<()>;
     /// Partition specs of a partitioned table as (key, value) lists.
-    fn list_partitions(&self, _database: &str, name: &str) -> Result<Vec<Vec<(String, String)>>> {
+    fn list_partitions(&self, _database: &str, name: &str) -> Result<Vec<PartitionSpec>> {
         Err(Error::unsupported(format!("SHOW PARTITIONS of table {name} in this catalog")))
+    }
+    /// Notes a partition of a partitioned table.
+    fn add_partition(
+        &self,
+        _database: &str,
+        name: &str,
+        _spec: PartitionSpec,
+        _if_not_exists: bool,
+    ) -> Result<()> {
+        Err(Error::unsupported(format!(
+            "ALTER TABLE ADD PARTITION of table {name} in this catalog"
+        ))
+        .hint("its tables have the partitions that INSERT writes"))
+    }
+    /// Forgets a partition of a partitioned table.
+    fn drop_partition(
+        &self,
+        _database: &str,
+        name: &str,
+        _spec: &PartitionSpec,
+        _if_exists: bool,
+    ) -> Result<()> {
+        Err(Error::unsupported(format!(
+            "ALTER TABLE DROP PARTITION of table {name} in this catalog"
+        ))
+        .hint("DELETE FROM the table WHERE its partition columns have the values"))
     }
 }

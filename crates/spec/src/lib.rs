@@ -8,13 +8,18 @@
 //! Where to look next: [`plan`] for the operators, [`catalog`] for tables.
 
 pub mod catalog;
+pub mod external;
+pub mod lookup;
 pub mod plan;
 
 pub use catalog::{
-    Catalog, CatalogColumn, CatalogDatabase, CatalogTable, PrimaryKey, TableKind, WatermarkSpec,
+    Catalog, CatalogColumn, CatalogDatabase, CatalogTable, PartitionSpec, PrimaryKey, TableKind,
+    WatermarkSpec,
 };
+pub use lookup::{LookupCache, LookupHint, LookupRetry, LookupSpec, Reload};
 pub use plan::{
-    AggregateCall, ChangelogMode, Distribution, InputSpec, JoinKind, JoinSpec, NodeSpec, OpSpec,
-    OverFrame, OverSpec, Plan, RankSpec, ReadColumn, SinkSpec, SortKey, SourceSpec, TableSpec,
-    TimeUnitMs, WindowKind, WindowSpec,
+    AggregateCall, Branch, ChangelogMode, Distribution, FrameEdge, InputSpec, JoinKind, JoinSpec,
+    MatchExpr, MatchRef, MatchSpec, NodeSpec, OpSpec, OverFrame, OverSpec, PatternTerm, Plan,
+    RankSpec, ReadColumn, SinkSpec, SkipStrategy, SortKey, SourceSpec, TableSpec, TimeUnitMs,
+    WindowKind, WindowSpec,
 };

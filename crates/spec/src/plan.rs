@@ -72,6 +72,15 @@ pub struct InputSpec {
     pub distribution: Distribution,
 }
 
+/// A filter and projection of a shared input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Branch {
+    /// Rows that count.
+    pub filter: Option<Expr>,
+    /// Output columns.
+    pub projection: Vec<Expr>,
+}
+
 /// One operator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodeSpec {
@@ -179,6 +188,22 @@ pub struct AggregateCall {
     pub name: String,
 }
 
+impl AggregateCall {
+    /// ROW_NUMBER() as a column of this name.
+    pub fn row_number(name: &str) -> Self {
+        Self {
+            function: "ROW_NUMBER".to_owned(),
+            args: vec![],
+            literals: vec![],
+            distinct: false,
+            filter: None,
+            order_by: vec![],
+            ty: DataType::bigint().not_null(),
+            name: name.to_owned(),
+        }
+    }
+}
+
 /// A sort column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SortKey {
@@ -274,6 +299,9 @@ pub struct JoinSpec {
     pub left_unique: Option<Vec<usize>>,
     /// Unique key of the right input, if one is known.
     pub right_unique: Option<Vec<usize>>,
+    /// State retention per side in milliseconds, where a STATE_TTL hint says it.
+    #[serde(default)]
+    pub state_ttl: [Option<TimeUnitMs>; 2],
 }
 
 /// Top-N per partition.
@@ -302,6 +330,25 @@ pub enum OverFrame {
     Rows(Option<u64>),
     /// RANGE BETWEEN interval PRECEDING AND CURRENT ROW in milliseconds; `None` = UNBOUNDED.
     Range(Option<TimeUnitMs>),
+    /// Any frame; of bounded input only (batch mode).
+    Between {
+        /// ROWS, else RANGE.
+        rows: bool,
+        /// Where the frame begins.
+        start: FrameEdge,
+        /// Where the frame ends.
+        end: FrameEdge,
+    },
+}
+
+/// Start or end of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FrameEdge {
+    /// UNBOUNDED PRECEDING for a start, UNBOUNDED FOLLOWING for an end.
+    Unbounded,
+    /// Distance from the current row in rows, milliseconds or units of the order column;
+    /// negative for PRECEDING, 0 for CURRENT ROW.
+    Offset(i64),
 }
 
 /// OVER aggregation that appends one column per call.
@@ -317,6 +364,92 @@ pub struct OverSpec {
     pub frame: OverFrame,
     /// The calls.
     pub calls: Vec<AggregateCall>,
+}
+
+/// Row pattern matching over rows in time order. Output = partition columns, then measures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MatchSpec {
+    /// PARTITION BY columns.
+    pub partition: Vec<usize>,
+    /// ORDER BY columns; the first is the time attribute.
+    pub order_by: Vec<SortKey>,
+    /// Ordered by event time (else by arrival).
+    pub event_time: bool,
+    /// The pattern: variables that follow each other without a gap.
+    pub pattern: Vec<PatternTerm>,
+    /// AFTER MATCH.
+    pub skip: SkipStrategy,
+    /// WITHIN: a match may not last longer.
+    pub within: Option<TimeUnitMs>,
+    /// MEASURES.
+    pub measures: Vec<MatchExpr>,
+}
+
+/// A pattern variable with its quantifier.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PatternTerm {
+    /// Name of the variable.
+    pub name: String,
+    /// Least number of rows.
+    pub min: u32,
+    /// Greatest number of rows; `None` = no limit.
+    pub max: Option<u32>,
+    /// The next variable takes no row that this one could take.
+    pub greedy: bool,
+    /// DEFINE; without one every row matches.
+    pub condition: Option<MatchExpr>,
+}
+
+/// Where matching goes on after a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SkipStrategy {
+    /// Behind its last row.
+    PastLastRow,
+    /// At the row after its first.
+    ToNextRow,
+    /// At the first row of a variable (position in the pattern).
+    ToFirst(usize),
+    /// At the last row of a variable (position in the pattern).
+    ToLast(usize),
+}
+
+/// An expression over a match: column `i` of `expr` is the value of `refs[i]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MatchExpr {
+    /// The expression over the references.
+    pub expr: Expr,
+    /// What it looks at.
+    pub refs: Vec<MatchRef>,
+}
+
+/// What an expression takes from a match. `variable` is a position in the
+/// pattern, `None` stands for all rows. In a condition the row under test
+/// belongs to the variable that is being defined.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant)] // a handful per plan
+pub enum MatchRef {
+    /// A column of one row: NULL if there is no such row.
+    Field {
+        /// Whose rows.
+        variable: Option<usize>,
+        /// Input column.
+        column: usize,
+        /// Counted from the first row, else from the last.
+        first: bool,
+        /// How many rows further in.
+        offset: u32,
+    },
+    /// An aggregate over the rows of a variable.
+    Aggregate {
+        /// Whose rows.
+        variable: Option<usize>,
+        /// The arguments over the input columns.
+        args: Vec<Expr>,
+        /// The call over the arguments.
+        call: AggregateCall,
+    },
+    /// MATCH_ROWTIME: event time of the match.
+    Rowtime,
 }
 
 /// The operators.
@@ -411,6 +544,8 @@ pub enum OpSpec {
         /// Rowtime of the versioned side.
         right_time: usize,
     },
+    /// Processing-time lookup join: every row meets what the table holds when it arrives.
+    LookupJoin(Box<crate::LookupSpec>),
     /// CROSS JOIN UNNEST: one output row per element of a collection column;
     /// output = input columns, then element columns (then ordinality).
     Unnest {
@@ -420,14 +555,24 @@ pub enum OpSpec {
         flatten: bool,
         /// WITH ORDINALITY.
         ordinality: bool,
+        /// Which elements count, over the output columns.
+        condition: Option<Expr>,
         /// LEFT JOIN: keep rows without elements.
         outer: bool,
     },
     /// Each input row once per entry, with the columns of the entry's projection
     /// (GROUPING SETS and the like).
     Expand(Vec<Vec<Expr>>),
+    /// UNION ALL of filters and projections of one input: both see the rows and the
+    /// watermark in step.
+    Branches(Vec<Branch>),
     /// Top-N.
     Rank(RankSpec),
+    /// Drops rows whose window ended before the watermark of this very input.
+    DropLate {
+        /// The window's end.
+        window_end: usize,
+    },
     /// Window Top-N: like Rank within every window, emitted when it closes.
     WindowRank {
         /// The rank; `partition` excludes the window columns.
@@ -448,6 +593,20 @@ pub enum OpSpec {
     },
     /// OVER aggregation.
     Over(OverSpec),
+    /// MATCH_RECOGNIZE.
+    Match(MatchSpec),
+    /// Changes as inserted rows: code of the row kind, then the input columns.
+    ToChangelog {
+        /// Code by row kind (byte); kinds without one are dropped.
+        codes: Vec<Option<String>>,
+    },
+    /// Rows as changes: the input columns without the one of the codes.
+    FromChangelog {
+        /// Column of the codes.
+        column: usize,
+        /// Row kind (byte) by code; another code fails the job.
+        codes: Vec<(String, u8)>,
+    },
     /// Turns an upsert or unclean changelog into a clean one by key.
     ChangelogNormalize {
         /// Unique key columns.

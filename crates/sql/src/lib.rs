@@ -8,8 +8,15 @@
 //! Where to look next: `weir-plan` for what becomes of the plans.
 
 pub mod bind;
+pub mod dialect;
+mod finding;
+pub mod lint;
 pub mod memory_catalog;
+pub mod objects;
+mod overlay;
+mod path;
 pub mod rel;
+mod secret;
 pub mod session;
 pub mod statement;
 

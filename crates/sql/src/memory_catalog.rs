@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use weir_core::{Error, Options, Result};
-use weir_spec::{Catalog, CatalogDatabase, CatalogTable};
+use weir_spec::{Catalog, CatalogDatabase, CatalogTable, PartitionSpec};
 
 #[derive(Debug, Default)]
 struct Database {
     definition: CatalogDatabase,
     tables: BTreeMap<String, CatalogTable>,
+    /// Partitions that were added, by table.
+    partitions: BTreeMap<String, Vec<PartitionSpec>>,
 }
 
 /// A catalog that lives as long as its session.
@@ -45,6 +47,11 @@ impl MemoryCatalog {
     }
 }
 
+/// Whether two name the same partition, in whatever order.
+fn same(a: &PartitionSpec, b: &PartitionSpec) -> bool {
+    a.len() == b.len() && a.iter().all(|part| b.contains(part))
+}
+
 fn missing(database: &str, name: &str) -> Error {
     Error::validation(format!("Table (or view) {database}.{name} does not exist"))
 }
@@ -76,7 +83,7 @@ impl Catalog for MemoryCatalog {
         if all.contains_key(name) {
             return Err(Error::validation(format!("Database {name} already exists")));
         }
-        all.insert(name.to_owned(), Database { definition: database, tables: BTreeMap::new() });
+        all.insert(name.to_owned(), Database { definition: database, ..Database::default() });
         Ok(())
     }
 
@@ -132,13 +139,67 @@ impl Catalog for MemoryCatalog {
             }
             let table = d.tables.remove(name).ok_or_else(|| missing(database, name))?;
             d.tables.insert(new_name.to_owned(), table);
+            if let Some(partitions) = d.partitions.remove(name) {
+                d.partitions.insert(new_name.to_owned(), partitions);
+            }
             Ok(())
         })
     }
 
     fn drop_table(&self, database: &str, name: &str) -> Result<()> {
         self.with_database(database, |d| {
+            d.partitions.remove(name);
             d.tables.remove(name).map(drop).ok_or_else(|| missing(database, name))
+        })
+    }
+
+    fn list_partitions(&self, database: &str, name: &str) -> Result<Vec<PartitionSpec>> {
+        self.with_database(database, |d| Ok(d.partitions.get(name).cloned().unwrap_or_default()))
+    }
+
+    fn add_partition(
+        &self,
+        database: &str,
+        name: &str,
+        spec: PartitionSpec,
+        if_not_exists: bool,
+    ) -> Result<()> {
+        self.with_database(database, |d| {
+            let all = d.partitions.entry(name.to_owned()).or_default();
+            match all.iter().any(|p| same(p, &spec)) {
+                true if if_not_exists => {}
+                true => {
+                    return Err(Error::validation(format!(
+                        "a partition {spec:?} of table {database}.{name} already exists"
+                    ))
+                    .hint("use ADD IF NOT EXISTS PARTITION"));
+                }
+                false => all.push(spec),
+            }
+            Ok(())
+        })
+    }
+
+    fn drop_partition(
+        &self,
+        database: &str,
+        name: &str,
+        spec: &PartitionSpec,
+        if_exists: bool,
+    ) -> Result<()> {
+        self.with_database(database, |d| {
+            let all = d.partitions.entry(name.to_owned()).or_default();
+            match all.iter().position(|p| same(p, spec)) {
+                Some(at) => drop(all.remove(at)),
+                None if if_exists => {}
+                None => {
+                    return Err(Error::validation(format!(
+                        "there is no partition {spec:?} of table {database}.{name}"
+                    ))
+                    .hint("use DROP IF EXISTS PARTITION"));
+                }
+            }
+            Ok(())
         })
     }
 }

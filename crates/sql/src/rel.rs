@@ -6,7 +6,10 @@
 
 use weir_core::{DataType, Field, Schema, Value};
 use weir_functions::Expr;
-use weir_spec::{AggregateCall, JoinKind, OverSpec, ReadColumn, SortKey, TableSpec, WindowSpec};
+use weir_spec::{
+    AggregateCall, JoinKind, LookupHint, MatchSpec, OverSpec, ReadColumn, SortKey, TableSpec,
+    WindowSpec,
+};
 
 /// A logical operator with its output columns.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +31,8 @@ pub struct Scan {
     pub limit: Option<u64>,
     /// Predicate over the node's columns that the source may use (set by the optimizer).
     pub filter: Option<Expr>,
+    /// Milliseconds that a STATE_TTL hint keeps the state of this table.
+    pub state_ttl: Option<i64>,
 }
 
 /// The logical operators.
@@ -119,6 +124,20 @@ pub enum RelOp {
         /// Time attribute column of the left input.
         left_time: usize,
     },
+    /// `left JOIN table FOR SYSTEM_TIME AS OF left.proctime`: what the table holds when a
+    /// left row arrives.
+    LookupJoin {
+        /// Left input.
+        input: Box<Rel>,
+        /// The table, which is looked up and not read as an input.
+        table: Box<Rel>,
+        /// Inner or left.
+        kind: JoinKind,
+        /// Condition over both sides' columns.
+        condition: Expr,
+        /// What a LOOKUP hint says.
+        hint: LookupHint,
+    },
     /// One row per element of a collection; output = input columns, element columns.
     Unnest {
         /// Input.
@@ -129,6 +148,8 @@ pub enum RelOp {
         flatten: bool,
         /// WITH ORDINALITY.
         ordinality: bool,
+        /// Which elements count, over the output columns.
+        condition: Option<Expr>,
         /// Keep rows without elements.
         outer: bool,
     },
@@ -152,6 +173,29 @@ pub enum RelOp {
         /// Window and calls. Ranking functions keep their names.
         over: OverSpec,
     },
+    /// MATCH_RECOGNIZE; output = partition columns, then measures.
+    Match {
+        /// Input.
+        input: Box<Rel>,
+        /// Pattern, conditions and measures.
+        spec: Box<MatchSpec>,
+    },
+    /// TO_CHANGELOG; output = code of the row kind, then the input columns.
+    ToChangelog {
+        /// Input.
+        input: Box<Rel>,
+        /// Code by row kind; kinds without one are dropped.
+        codes: Vec<Option<String>>,
+    },
+    /// FROM_CHANGELOG; output = input columns without the one of the codes.
+    FromChangelog {
+        /// Input.
+        input: Box<Rel>,
+        /// Column of the codes.
+        column: usize,
+        /// Row kind by code.
+        codes: Vec<(String, u8)>,
+    },
 }
 
 impl Rel {
@@ -171,14 +215,34 @@ impl Rel {
             | RelOp::GroupWindowAggregate { input, .. }
             | RelOp::WindowTvf { input, .. }
             | RelOp::Expand { input, .. }
+            | RelOp::LookupJoin { input, .. }
             | RelOp::Unnest { input, .. }
             | RelOp::Sort { input, .. }
-            | RelOp::Over { input, .. } => vec![input],
+            | RelOp::Over { input, .. }
+            | RelOp::Match { input, .. }
+            | RelOp::ToChangelog { input, .. }
+            | RelOp::FromChangelog { input, .. } => vec![input],
             RelOp::Join { left, right, .. } | RelOp::TemporalJoin { left, right, .. } => {
                 vec![left, right]
             }
             RelOp::Union(inputs) => inputs.iter().collect(),
         }
+    }
+
+    /// Whether a scan below reads the table of that identifier.
+    pub fn reads(&self, identifier: &str) -> bool {
+        match &self.op {
+            RelOp::Scan(s) => s.table.identifier == identifier,
+            RelOp::LookupJoin { input, table, .. } => {
+                input.reads(identifier) || table.reads(identifier)
+            }
+            _ => self.inputs().into_iter().any(|i| i.reads(identifier)),
+        }
+    }
+
+    /// One row without columns, for SELECT without FROM.
+    pub fn one_row() -> Self {
+        Self::new(RelOp::Values(vec![vec![]]), Schema::default())
     }
 
     /// A projection of this node; `names` are the output columns.
@@ -208,6 +272,14 @@ impl Rel {
             columns.iter().map(|&i| Expr::column(i, self.schema.fields[i].ty.clone())).collect();
         let names = columns.iter().map(|&i| self.schema.fields[i].name.clone()).collect();
         self.project(exprs, names)
+    }
+
+    /// Duplicate rows removed: a grouping by all columns.
+    #[must_use]
+    pub fn distinct(self) -> Rel {
+        let schema = self.schema.clone();
+        let keys = (0..schema.len()).collect();
+        Rel::new(RelOp::Aggregate { input: Box::new(self), keys, calls: vec![] }, schema)
     }
 }
 

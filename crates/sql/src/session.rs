@@ -1,35 +1,21 @@
 //! A session: options, catalogs, current names, temporary objects.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
 use weir_core::{Error, Options, Result};
 use weir_spec::{Catalog, CatalogTable};
 
 use crate::memory_catalog::MemoryCatalog;
+use crate::objects::Objects;
+use crate::overlay::OverlayCatalog;
+pub use crate::path::TablePath;
 
 /// Name of the built-in catalog.
 pub const DEFAULT_CATALOG: &str = "default_catalog";
 /// Name of the built-in catalog's database.
 pub const DEFAULT_DATABASE: &str = "default_database";
-
-/// `catalog.database.table`, fully qualified.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TablePath {
-    /// Catalog.
-    pub catalog: String,
-    /// Database.
-    pub database: String,
-    /// Table or view.
-    pub table: String,
-}
-
-impl std::fmt::Display for TablePath {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}.{}", self.catalog, self.database, self.table)
-    }
-}
 
 /// Creates catalogs of one `'type'`; the binary registers those of the lake crates.
 pub type CatalogFactory = fn(name: &str, options: &Options) -> Result<Arc<dyn Catalog>>;
@@ -46,6 +32,33 @@ pub struct Session {
     /// Tables and views that this session created, by their last name: they stay
     /// in reach after USE, where Flink would look only in the current catalog.
     created: BTreeMap<String, TablePath>,
+    /// Models, functions, modules, jars.
+    pub objects: Objects,
+    /// COMMENTs of catalogs.
+    comments: BTreeMap<String, String>,
+    mode: Mode,
+    log: Mutex<CheckLog>,
+}
+
+/// What statements may touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Everything.
+    Run,
+    /// Nothing: changes stay in memory, catalogs are read.
+    DryRun,
+    /// Nothing, and catalogs are not even opened: names that a script does not
+    /// declare may exist in them.
+    Check,
+}
+
+/// What binding noticed beside its result.
+#[derive(Debug, Default)]
+pub struct CheckLog {
+    /// Names that the script does not declare.
+    pub undeclared: Vec<(String, weir_core::error::Position)>,
+    /// Errors that binding went on after.
+    pub errors: Vec<Error>,
 }
 
 impl Default for Session {
@@ -61,6 +74,10 @@ impl Default for Session {
             current_database: DEFAULT_DATABASE.to_owned(),
             temporary: BTreeMap::new(),
             created: BTreeMap::new(),
+            objects: Objects::default(),
+            comments: BTreeMap::new(),
+            mode: Mode::Run,
+            log: Mutex::default(),
         };
         session.register_catalog_type("generic_in_memory", |_, options| {
             let database = options.get("default-database").unwrap_or("default");
@@ -73,13 +90,74 @@ impl Default for Session {
 impl Session {
     /// A session whose catalogs all live in memory, for checking scripts.
     pub fn for_check() -> Self {
-        let mut session = Self::default();
-        for kind in ["paimon", "iceberg", "fluss", "jdbc", "hive"] {
+        let mut session = Self { mode: Mode::Check, ..Self::default() };
+        for kind in ["paimon", "iceberg", "fluss", "jdbc", "hive", "hudi", "doris"] {
             session.register_catalog_type(kind, |_, options| {
                 Ok(Arc::new(MemoryCatalog::new(options.clone(), "default")))
             });
         }
         session
+    }
+
+    /// A session like this one whose statements change nothing outside it.
+    #[must_use]
+    pub fn dry_run(&self) -> Self {
+        let over = |c: &Arc<dyn Catalog>| -> Arc<dyn Catalog> {
+            Arc::new(OverlayCatalog::new(Arc::clone(c)))
+        };
+        Self {
+            options: self.options.clone(),
+            catalogs: self.catalogs.iter().map(|(n, c)| (n.clone(), over(c))).collect(),
+            factories: self.factories.clone(),
+            current_catalog: self.current_catalog.clone(),
+            current_database: self.current_database.clone(),
+            temporary: self.temporary.clone(),
+            created: self.created.clone(),
+            objects: self.objects.clone(),
+            comments: self.comments.clone(),
+            mode: Mode::DryRun,
+            log: Mutex::default(),
+        }
+    }
+
+    /// Whether statements are only looked at.
+    pub fn is_checking(&self) -> bool {
+        self.mode != Mode::Run
+    }
+
+    /// Whether names that the script does not declare may exist all the same.
+    pub fn is_open_world(&self) -> bool {
+        self.mode == Mode::Check
+    }
+
+    /// Notes a name that the script does not declare.
+    pub fn note_undeclared(&self, name: &str, at: weir_core::error::Position) {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.undeclared.push((name.to_owned(), at));
+    }
+
+    /// Notes an error that binding goes on after; false when it must not.
+    pub(crate) fn note_error(&self, e: &Error) -> bool {
+        if self.mode != Mode::Check {
+            return false;
+        }
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.errors.push(e.clone());
+        true
+    }
+
+    /// What binding noticed since the last call.
+    pub fn take_log(&self) -> CheckLog {
+        std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where a name of one part points that is not in the current database.
+    pub(crate) fn elsewhere(&self, name: &str) -> Option<TablePath> {
+        let here = self.qualify(&[name]).ok()?;
+        match self.find(&[name]) {
+            Ok((path, Some(_))) if path != here => Some(path),
+            _ => None,
+        }
     }
 
     /// Makes a catalog type available to CREATE CATALOG.
@@ -97,11 +175,40 @@ impl Session {
                 known.join(", ")
             ))
         })?;
-        let catalog = factory(name, options)?;
+        let mut catalog = factory(name, options)?;
+        if self.mode == Mode::DryRun {
+            catalog = Arc::new(OverlayCatalog::new(catalog));
+        }
         if self.catalogs.contains_key(name) {
             return Err(Error::validation(format!("Catalog {name} already exists"))
                 .hint("use CREATE CATALOG IF NOT EXISTS"));
         }
+        self.catalogs.insert(name.to_owned(), catalog);
+        Ok(())
+    }
+
+    /// ALTER CATALOG .. COMMENT
+    pub fn set_catalog_comment(&mut self, name: &str, comment: &str) {
+        self.comments.insert(name.to_owned(), comment.to_owned());
+    }
+
+    /// COMMENT of a catalog.
+    pub fn catalog_comment(&self, name: &str) -> Option<&str> {
+        self.comments.get(name).map(String::as_str)
+    }
+
+    /// Opens a catalog again with other options. One in memory would lose its
+    /// tables, so only its options may be looked at.
+    pub fn reopen_catalog(&mut self, name: &str, options: &Options) -> Result<()> {
+        let kind = options.require("type")?.to_owned();
+        if kind == "generic_in_memory" && self.mode == Mode::Run {
+            return Err(Error::unsupported("ALTER CATALOG of a catalog in memory"));
+        }
+        let factory = self.factories.get(kind.as_str()).ok_or_else(|| no_catalog(name))?;
+        if self.mode != Mode::Run {
+            return Ok(());
+        }
+        let catalog = factory(name, options)?;
         self.catalogs.insert(name.to_owned(), catalog);
         Ok(())
     }
@@ -140,6 +247,13 @@ impl Session {
     /// Name of the current database.
     pub fn current_database(&self) -> &str {
         &self.current_database
+    }
+
+    /// A catalog that exists outside, as far as a check can tell.
+    pub(crate) fn assume_catalog(&mut self, name: &str) {
+        let options: Options = [("type".to_owned(), "unknown".to_owned())].into_iter().collect();
+        let catalog = Arc::new(MemoryCatalog::new(options, "default"));
+        self.catalogs.insert(name.to_owned(), catalog);
     }
 
     /// USE CATALOG

@@ -16,10 +16,14 @@ struct Entry {
 #[derive(Debug, Clone, Copy, Default)]
 struct Span {
     start: usize,
-    len: u32,
     hash: u64,
-    live: bool,
+    len: u32,
+    /// [`LIVE`], and whatever the owner of the index keeps per slot.
+    flags: u8,
 }
+
+/// Flag of slots that hold a key; the other bits are the owner's.
+pub const LIVE: u8 = 1;
 
 /// Hash index over encoded keys.
 #[derive(Debug, Default)]
@@ -59,7 +63,7 @@ impl KeyIndex {
         if let Some(slot) = self.get(hash, key) {
             return (slot, false);
         }
-        let span = Span { start: self.arena.len(), len: key.len() as u32, hash, live: true };
+        let span = Span { start: self.arena.len(), hash, len: key.len() as u32, flags: LIVE };
         self.arena.extend_from_slice(key);
         let slot = match self.free.pop() {
             Some(s) => {
@@ -83,6 +87,20 @@ impl KeyIndex {
         }
     }
 
+    /// Like [`KeyIndex::hydrate`]; returns the slots that were created.
+    pub fn hydrate_new(&mut self, keys: &EncodedKeys, slots: &mut Vec<u32>) -> Vec<u32> {
+        slots.reserve(keys.len());
+        let mut new = Vec::new();
+        for row in 0..keys.len() {
+            let (slot, created) = self.get_or_insert(keys.hash(row), keys.key(row));
+            slots.push(slot);
+            if created {
+                new.push(slot);
+            }
+        }
+        new
+    }
+
     /// Key bytes of a live slot.
     pub fn key(&self, slot: u32) -> &[u8] {
         key_at(&self.spans, &self.arena, slot)
@@ -93,20 +111,38 @@ impl KeyIndex {
         self.spans[slot as usize].hash
     }
 
+    /// Flags of a slot, [`LIVE`] among them.
+    pub fn flags(&self, slot: u32) -> u8 {
+        self.spans[slot as usize].flags
+    }
+
+    /// The flags of a live slot, to change the owner's bits.
+    pub fn flags_mut(&mut self, slot: u32) -> &mut u8 {
+        &mut self.spans[slot as usize].flags
+    }
+
+    /// Bytes held: keys, slots and hash table.
+    pub fn memory(&self) -> usize {
+        self.arena.len()
+            + self.spans.len() * size_of::<Span>()
+            + self.table.capacity() * (size_of::<Entry>() + 1)
+            + self.free.len() * 4
+    }
+
     /// All live slots, in slot order.
     pub fn live(&self) -> impl Iterator<Item = u32> + '_ {
-        self.spans.iter().enumerate().filter(|(_, s)| s.live).map(|(i, _)| i as u32)
+        self.spans.iter().enumerate().filter(|(_, s)| s.flags & LIVE != 0).map(|(i, _)| i as u32)
     }
 
     /// Whether a slot holds a key.
     pub fn is_live(&self, slot: u32) -> bool {
-        self.spans.get(slot as usize).is_some_and(|s| s.live)
+        self.spans.get(slot as usize).is_some_and(|s| s.flags & LIVE != 0)
     }
 
     /// Forgets a key; its slot may be handed out again.
     pub fn remove(&mut self, slot: u32) {
         let span = self.spans[slot as usize];
-        if !span.live {
+        if span.flags & LIVE == 0 {
             return;
         }
         if let Ok(found) = self.table.find_entry(span.hash, |e| e.slot == slot) {
@@ -127,7 +163,7 @@ impl KeyIndex {
 
     fn compact(&mut self) {
         let mut arena = Vec::with_capacity(self.arena.len() - self.dead);
-        for s in self.spans.iter_mut().filter(|s| s.live) {
+        for s in self.spans.iter_mut().filter(|s| s.flags & LIVE != 0) {
             let start = arena.len();
             arena.extend_from_slice(&self.arena[s.start..s.start + s.len as usize]);
             s.start = start;

@@ -6,24 +6,33 @@
 //!    numbers, creating what is missing;
 //! 2. the operator folds over its typed columns with those slots: plain
 //!    synchronous code that never misses;
-//! 3. at a barrier [`KeyedTable::seal`] writes the table, one run of bytes per
-//!    key group, and [`KeyedTable::restore`] reads such runs back, whatever the
-//!    parallelism was when they were written.
+//! 3. at a barrier [`KeyedTable::seal`] writes what changed since the last seal
+//!    (or everything), one run per key group, and [`KeyedTable::restore`] reads
+//!    chains of such runs back, whatever the parallelism was when they were
+//!    written; [`merge_runs`] makes one run of a chain.
 //!
-//! Today the whole table lives in memory; a store below it changes what
-//! `hydrate` does and nothing that operators see.
+//! A table whose spec says so moves rows to disk when the process comes near its memory
+//! budget; `hydrate` brings them back, and operators see nothing of it.
 //!
-//! Where to look next: [`table`] for the contract, [`rows`] for how rows are
-//! kept, [`index`] for the hash index.
+//! Where to look next: [`table`] for the contract, [`run`] for what is sealed,
+//! [`rows`] for how rows are kept, [`index`] for the hash index, [`memory`] for the
+//! budget and [`cold`] for the rows on disk.
 
 pub mod bytes;
+pub mod cold;
 pub mod index;
+pub mod memory;
 pub mod rows;
+pub mod run;
 pub mod table;
 mod value;
 
 pub use bytes::Reader;
 pub use index::KeyIndex;
 pub use rows::{EncodedRows, RowCodec, RowDecoder};
-pub use table::{KeyedTable, SealedGroup, SealedTable, SlotStore, StateValue, TableSpec};
+pub use run::{
+    Entries, Entry, MergeRules, NO_STAMP, Run, RunReader, RunSource, RunWriter, SealedGroup,
+    SealedTable, merge_runs,
+};
+pub use table::{KeyedTable, SlotStore, StateValue, TableSpec};
 pub use value::{read_value, write_value};

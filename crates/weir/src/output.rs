@@ -22,13 +22,24 @@ pub struct Printer {
     format: Format,
     zone: Zone,
     blocks: usize,
+    live: Option<usize>,
     out: BufWriter<io::Stdout>,
 }
 
 impl Printer {
     /// A printer to standard output. `zone` is the session's time zone.
     pub fn new(format: Format) -> Self {
-        Self { format, zone: Zone::UTC, blocks: 0, out: BufWriter::new(io::stdout()) }
+        Self { format, zone: Zone::UTC, blocks: 0, live: None, out: BufWriter::new(io::stdout()) }
+    }
+
+    /// The height that a running query may be drawn in, if it is drawn at all.
+    pub fn live_height(&self) -> Option<usize> {
+        self.live.filter(|_| self.format == Format::Table)
+    }
+
+    /// Draws running queries as they change, on a terminal of this height.
+    pub fn set_live(&mut self, height: Option<usize>) {
+        self.live = height;
     }
 
     /// Sets the zone that TIMESTAMP_LTZ values are shown in.
@@ -128,9 +139,22 @@ impl Printer {
     }
 
     fn aligned(&mut self, rows: &Materialised) -> io::Result<()> {
-        let names: Vec<String> = rows.schema.fields.iter().map(|f| f.name.clone()).collect();
-        let body: Vec<Vec<String>> =
-            rows.rows().map(|r| r.iter().map(|c| shown(c.as_deref())).collect()).collect();
+        let (text, n) = rows.drawn(usize::MAX);
+        let plural = if n == 1 { "" } else { "s" };
+        writeln!(self.out, "{text}{n} row{plural}")
+    }
+}
+
+impl Materialised {
+    /// The last `limit` rows as an aligned table, and how many rows there are.
+    pub fn drawn(&self, limit: usize) -> (String, usize) {
+        let names: Vec<String> = self.schema.fields.iter().map(|f| f.name.clone()).collect();
+        let n = self.rows().count();
+        let body: Vec<Vec<String>> = self
+            .rows()
+            .skip(n.saturating_sub(limit))
+            .map(|r| r.iter().map(|c| shown(c.as_deref())).collect())
+            .collect();
         let widths: Vec<usize> = (0..names.len())
             .map(|c| {
                 let cells = body.iter().map(|r| width(&r[c]));
@@ -139,13 +163,14 @@ impl Printer {
             .collect();
         let rule: Vec<String> = widths.iter().map(|w| "-".repeat(w + 2)).collect();
         let rule = format!("+{}+", rule.join("+"));
-        writeln!(self.out, "{rule}\n{}\n{rule}", line(&names, &widths))?;
+        let mut text = format!("{rule}\n{}\n{rule}\n", line(&names, &widths));
         for row in &body {
-            writeln!(self.out, "{}", line(row, &widths))?;
+            text.push_str(&line(row, &widths));
+            text.push('\n');
         }
-        let n = body.len();
-        let plural = if n == 1 { "" } else { "s" };
-        writeln!(self.out, "{rule}\n{n} row{plural}")
+        text.push_str(&rule);
+        text.push('\n');
+        (text, n)
     }
 }
 

@@ -3,10 +3,18 @@
 use weir_core::Error;
 use weir_core::error::Position;
 use weir_parser::{LineIndex, ParseError};
+use weir_sql::lint::Finding;
 
 /// Prints an error to standard error: place, text, the line itself, the fix.
 pub fn error(e: &Error, source: &str, name: &str) {
     eprint!("{}", render(&e.to_string(), e.position(), source, name));
+}
+
+/// Prints what a job has to say.
+pub fn notices(job: &weir_job::RunningJob) {
+    for text in job.notices() {
+        eprintln!("{text}");
+    }
 }
 
 /// Prints a syntax error likewise.
@@ -23,14 +31,27 @@ pub fn render_parse_error(e: &ParseError, source: &str, name: &str) -> String {
     render(&message, Some(Position { start: e.span.start, end: e.span.end }), source, name)
 }
 
-/// The report of something that runs but looks like a mistake.
-pub fn warning(message: &str, position: Position, source: &str, name: &str) -> String {
-    render_as("warning", message, Some(position), source, name)
+/// The report of a finding of any severity.
+pub fn finding(f: &Finding, source: &str, name: &str) -> String {
+    render_as(f.severity.as_str(), &f.text(), Some(f.position), source, name)
 }
 
 /// The report of a finding.
 pub fn render(message: &str, position: Option<Position>, source: &str, name: &str) -> String {
     render_as("error", message, position, source, name)
+}
+
+/// A line of a script as it may be shown: the value of `'..password..' = '..'` is not.
+fn without_secret(line: &str) -> std::borrow::Cow<'_, str> {
+    let Some((key, value)) = line.split_once('=') else { return line.into() };
+    let (Some(first), Some(last)) = (value.find('\''), value.rfind('\'')) else {
+        return line.into();
+    };
+    let plain = value[first..].starts_with("'${") || !weir_sql::statement::is_secret(key);
+    if plain || first == last {
+        return line.into();
+    }
+    format!("{key}={}'******{}", &value[..first], &value[last..]).into()
 }
 
 fn render_as(
@@ -56,6 +77,7 @@ fn render_as(
         let width = width.min(text.chars().count().saturating_sub(column).max(1));
         let number = at.line.to_string();
         let pad = " ".repeat(number.len());
+        let text = without_secret(text);
         out.push_str(&format!(" {pad} |\n {number} | {text}\n {pad} | "));
         out.push_str(&format!("{}{}\n", " ".repeat(column), "^".repeat(width)));
     }

@@ -1,6 +1,7 @@
 //! `weir sql`: the interactive shell.
 
 use std::borrow::Cow;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,6 +16,7 @@ use weir_job::Engine;
 use weir_parser::parse_script;
 
 use crate::output::Printer;
+use crate::run::Next;
 use crate::{SessionArgs, report, run};
 
 /// `weir sql`
@@ -33,6 +35,10 @@ pub fn run(args: &SessionArgs) -> Result<ExitCode> {
         env!("CARGO_PKG_VERSION")
     );
     let mut printer = Printer::new(args.format);
+    if std::io::stdout().is_terminal() {
+        let size = editor.dimensions();
+        printer.set_live(Some(size.map_or(24, |(_, rows)| usize::from(rows))));
+    }
     loop {
         match editor.readline("weir> ") {
             Ok(text) => {
@@ -69,9 +75,10 @@ fn execute(engine: &mut Engine, text: &str, printer: &mut Printer) -> bool {
     }
     for s in &script.statements {
         run::clear_interrupt();
-        match run::statement(engine, &s.stmt, text, printer) {
-            Ok(true) => {}
-            Ok(false) => return false,
+        match run::statement(engine, &s.stmt, text, printer, None) {
+            Ok(Next::Statement) => {}
+            Ok(Next::Stopped) => return true,
+            Ok(Next::Quit) => return false,
             Err(e) => {
                 report::error(&e, text, "input");
                 return true;

@@ -45,6 +45,15 @@ fn a_changelog_shows_row_kinds() {
 }
 
 #[test]
+fn cume_dist_beside_rank_counts_equal_rows() {
+    let o = run("SET 'execution.runtime-mode' = 'batch';
+        SELECT v, RANK() OVER (ORDER BY v) AS r, CUME_DIST() OVER (ORDER BY v) AS c
+        FROM (VALUES (1), (2), (2), (3)) AS t(v)");
+    assert!(o.status.success(), "{}", err(&o));
+    assert_eq!(out(&o), "v,r,c\n1,1,0.25\n2,2,0.75\n2,2,0.75\n3,4,1.0\n");
+}
+
+#[test]
 fn every_syntax_error_is_reported_before_anything_runs() {
     let o = run("SELECT 1; SELEC 2; SELECT FROM;");
     assert!(!o.status.success());
@@ -130,7 +139,7 @@ SELECT FROM;",
     let o = weir(&["check", file.to_str().expect("utf-8")]);
     let e = err(&o);
     assert!(e.contains("warning: query column 'auto'") && e.contains("BY NAME"), "{e}");
-    assert!(e.contains("'missing' not found") && e.contains("SQL parse failed"), "{e}");
+    assert!(e.contains("'missing' is not declared") && e.contains("SQL parse failed"), "{e}");
     let _ = fs::remove_dir_all(dir);
 }
 
@@ -143,4 +152,65 @@ fn check_prints_canonical_sql() {
     let text = out(&o).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("SELECT a, b FROM t WHERE a > 1"), "{text}");
     let _ = fs::remove_dir_all(dir);
+}
+
+#[test]
+fn update_delete_and_truncate_change_a_lake_table() {
+    let lake = scratch("rows");
+    let sql = format!(
+        "SET 'execution.runtime-mode' = 'batch';
+         CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = '{}');
+         USE CATALOG lake;
+         CREATE TABLE t (id INT, name STRING, v INT, PRIMARY KEY (id) NOT ENFORCED)
+           WITH ('bucket' = '2');
+         INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3);
+         UPDATE t SET v = v * 2, name = UPPER(name) WHERE id >= 2;
+         SELECT * FROM t ORDER BY id;
+         DELETE FROM t AS x WHERE x.v IN (SELECT v FROM t WHERE id = 3);
+         SELECT * FROM t ORDER BY id;
+         TRUNCATE TABLE t;
+         SELECT COUNT(*) AS n FROM t;",
+        lake.display()
+    );
+    let o = run(&sql);
+    let rows = "id,name,v\n1,a,1\n2,B,4\n3,C,6\n---\nid,name,v\n1,a,1\n2,B,4\n---\nn\n0\n";
+    assert_eq!(out(&o), rows, "{}", err(&o));
+    let streaming = run(&sql.replace("'batch'", "'streaming'"));
+    assert!(err(&streaming).contains("not supported for streaming mode"), "{}", err(&streaming));
+    let key = run(&sql.replace("SET v = v * 2", "SET id = 9"));
+    assert!(err(&key).contains("primary key column 'id'"), "{}", err(&key));
+}
+
+#[test]
+fn a_state_ttl_hint_forgets_groups() {
+    let sql = "CREATE TABLE a (k INT) WITH ('connector' = 'datagen', 'number-of-rows' = '3', \
+               'rows-per-second' = '1', 'fields.k.kind' = 'sequence', 'fields.k.start' = '1', \
+               'fields.k.end' = '3'); \
+               SELECT /*+ STATE_TTL('a' = '300 ms') */ k > 0 AS g, COUNT(*) AS c FROM a GROUP BY k > 0;";
+    let o = run(sql);
+    assert_eq!(out(&o), "g,c\nTRUE,1\nTRUE,1\nTRUE,1\n", "{}", err(&o));
+}
+
+#[test]
+fn batch_mode_has_session_windows_and_time_ranges() {
+    let dir = scratch("batch");
+    fs::write(
+        dir.join("t.csv"),
+        "1,2024-01-01 00:00:00\n2,2024-01-01 00:00:04\n4,2024-01-01 00:00:20\n",
+    )
+    .expect("input");
+    let sql = format!(
+        "SET 'execution.runtime-mode' = 'batch';
+         CREATE TABLE t (v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts)
+           WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'csv');
+         SELECT window_end, SUM(v) AS s
+           FROM TABLE(SESSION(TABLE t, DESCRIPTOR(ts), INTERVAL '5' SECOND))
+           GROUP BY window_start, window_end ORDER BY window_end;
+         SELECT v, SUM(v) OVER (ORDER BY ts RANGE BETWEEN INTERVAL '5' SECOND PRECEDING
+           AND CURRENT ROW) AS s FROM t ORDER BY v;",
+        dir.join("t.csv").display()
+    );
+    let o = run(&sql);
+    let sessions = "window_end,s\n2024-01-01 00:00:09.000,3\n2024-01-01 00:00:25.000,4\n";
+    assert_eq!(out(&o), format!("{sessions}---\nv,s\n1,1\n2,3\n4,4\n"), "{}", err(&o));
 }

@@ -10,13 +10,14 @@ use weir_core::{Error, Result};
 use crate::restore::Progress;
 
 /// A stretch of one file. Ranges of text files begin and end anywhere; a range owns
-/// the records that begin in it.
+/// the records that begin in it. Of Parquet files it is the whole file or one row
+/// group, from its number to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Split {
     pub path: PathBuf,
-    /// First byte of the range.
+    /// First byte of the range, or the row group.
     pub start: u64,
-    /// One past the last byte of the range; `u64::MAX` = end of file.
+    /// One past the last byte of the range or the row group; `u64::MAX` = end of file.
     pub end: u64,
     /// Where reading goes on: a byte (text) or a row (Parquet). `None` = not begun.
     pub position: Option<u64>,
@@ -61,6 +62,17 @@ pub(super) fn is_hidden(name: &str) -> bool {
     name.starts_with('_') || name.starts_with('.')
 }
 
+/// A number that changes when files come, go, grow or are written again.
+pub(super) fn version(root: &Path) -> Result<u64> {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    for file in files(root, None)? {
+        let FileFacts { size, modified_millis } = facts(&file)?;
+        (file, size, modified_millis).hash(&mut hasher);
+    }
+    Ok(hasher.finish())
+}
+
 /// All files below `root` (or `root` itself), sorted by path.
 pub(super) fn files(root: &Path, pattern: Option<&Regex>) -> Result<Vec<PathBuf>> {
     let mut out = Vec::new();
@@ -95,6 +107,18 @@ fn walk(dir: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// One split per row group.
+pub(super) fn row_groups(path: &Path, groups: &[usize]) -> Vec<Split> {
+    let split = |g: u64| Split {
+        path: path.to_path_buf(),
+        start: g,
+        end: g + 1,
+        position: None,
+        done: false,
+    };
+    groups.iter().map(|&g| split(g as u64)).collect()
 }
 
 /// Splits of a file: one, or ranges of about `range` bytes.

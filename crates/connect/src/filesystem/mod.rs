@@ -1,8 +1,10 @@
 //! The `filesystem` connector: files of a local directory as a table.
 //!
 //! [`list`] finds files and splits, [`source`] reads them, [`sink`] writes part
-//! files that become visible by a commit, [`partition`] knows `k=v` directories.
+//! files that become visible by a commit, [`commit`] announces complete partitions,
+//! [`partition`] knows `k=v` directories.
 
+mod commit;
 mod list;
 mod partition;
 mod sink;
@@ -41,6 +43,10 @@ const OPTIONS: &[&str] = &[
     "sink.partition-commit.delay",
     "sink.partition-commit.policy.kind",
     "sink.partition-commit.success-file.name",
+    "sink.partition-commit.watermark-time-zone",
+    "partition.time-extractor.kind",
+    "partition.time-extractor.timestamp-pattern",
+    "partition.time-extractor.timestamp-formatter",
     "sink.parallelism",
 ];
 
@@ -49,7 +55,7 @@ const NOT_YET: &[&str] = &[
     "source.report-statistics",
     "sink.shuffle-by-partition.enable",
     "sink.partition-commit.*",
-    "partition.time-extractor.*",
+    "partition.time-extractor.class",
     "auto-compaction",
     "compaction.*",
 ];
@@ -75,6 +81,9 @@ impl ConnectorFactory for FilesystemFactory {
     fn source(&self, spec: &SourceSpec, schema: &Schema) -> Result<Box<dyn Source>> {
         check(&spec.table.options)?;
         Ok(Box::new(source::FileSource::new(spec, schema)?))
+    }
+    fn version(&self, table: &weir_spec::TableSpec) -> Result<Option<u64>> {
+        list::version(&root(&table.options)?).map(Some)
     }
     fn sink(&self, spec: &SinkSpec, schema: &Schema) -> Result<Box<dyn Sink>> {
         check(&spec.table.options)?;

@@ -1,24 +1,29 @@
 //! Writing: part files with hidden names that a commit renames.
 //!
-//! Every checkpoint closes the open files, so a part file belongs to one epoch. The
-//! committable of a file is its hidden and its final path; renaming twice changes
-//! nothing, which makes the commit idempotent.
+//! A finished file is renamed by the commit of its epoch; renaming twice changes nothing,
+//! which makes the commit idempotent. Columnar files are finished at every checkpoint. Text
+//! files of a job with durable checkpoints go on until the rolling policy ends them: the
+//! checkpoint then holds their length, and a recovery cuts them there and publishes them.
+//!
+//! Hidden names begin with a hash of job and sink, so that a recovery knows what earlier
+//! runs of the job left behind, and removes it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
 use serde::{Deserialize, Serialize};
-use weir_core::config::bad_value;
 use weir_core::{ChangeBatch, DataType, Error, Result, Schema};
 use weir_spec::{ChangelogMode, SinkSpec};
 
+use super::commit::{CommitPolicy, Pending, Progress};
 use super::{list, partition};
-use crate::api::{Committer, Sink, SinkWriter};
+use crate::api::{Committer, Sink, SinkIdentity, SinkWriter};
 use crate::format::parquet::ParquetWriter;
 use crate::format::{Encoder, Format, from_options};
 use crate::options;
@@ -37,10 +42,38 @@ struct Settings {
     file_size: u64,
     rollover: Duration,
     inactivity: Duration,
+    check_interval: Duration,
     overwrite: bool,
     static_partition: Vec<(String, String)>,
-    success_file: Option<String>,
+    policy: Option<CommitPolicy>,
     parallelism: Option<usize>,
+    /// Beginning of the names of part files: `part-` and a hash of job and sink.
+    prefix: String,
+    /// Checkpoints are durable: text files may outlive one.
+    durable: bool,
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// What writers and committer of a sink share.
+#[derive(Default)]
+struct Shared {
+    /// Partitions that are not announced yet.
+    pending: Pending,
+    /// INSERT OVERWRITE has removed what it replaces.
+    cleared: bool,
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+fn prefix(identity: &SinkIdentity) -> String {
+    format!("part-{:016x}", weir_core::keys::hash_key(identity.name().as_bytes()))
+}
+
+fn now_millis() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_millis() as i64
 }
 
 /// A directory that is written.
@@ -76,8 +109,8 @@ impl FileSink {
                 spec.table.identifier
             )));
         }
-        // Part files are rolled at every checkpoint and checked at every batch.
-        o.duration_opt("sink.rolling-policy.check-interval")?;
+        let partition_names: Vec<String> =
+            partition_keys.iter().map(|&i| schema.fields[i].name.clone()).collect();
         let duration = |key: &str, minutes: u64| -> Result<Duration> {
             Ok(o.duration_opt(key)?.unwrap_or(Duration::from_secs(minutes * 60)))
         };
@@ -97,10 +130,14 @@ impl FileSink {
             file_size: o.memory_opt("sink.rolling-policy.file-size")?.unwrap_or(128 << 20),
             rollover: duration("sink.rolling-policy.rollover-interval", 30)?,
             inactivity: duration("sink.rolling-policy.inactivity-interval", 30)?,
+            check_interval: duration("sink.rolling-policy.check-interval", 1)?,
             overwrite: spec.overwrite,
             static_partition: spec.static_partition.clone(),
-            success_file: success_file(o)?,
+            policy: CommitPolicy::new(o, &partition_names)?,
             parallelism: options::parallelism(o, "sink.parallelism")?,
+            prefix: prefix(&SinkIdentity::ephemeral()),
+            durable: false,
+            shared: Arc::default(),
         };
         if settings.root.is_file() {
             return Err(Error::option(format!(
@@ -112,27 +149,12 @@ impl FileSink {
     }
 }
 
-/// The partition commit policy: only `success-file` at once is known.
-fn success_file(o: &weir_core::Options) -> Result<Option<String>> {
-    let name = o.get("sink.partition-commit.success-file.name").unwrap_or("_SUCCESS").to_owned();
-    match o.get("sink.partition-commit.trigger") {
-        None | Some("process-time") => {}
-        Some(v) => {
-            return Err(Error::unsupported(format!("'sink.partition-commit.trigger' = '{v}'"))
-                .hint("use 'process-time'"));
-        }
-    }
-    if o.duration_opt("sink.partition-commit.delay")?.is_some_and(|d| !d.is_zero()) {
-        return Err(Error::unsupported("'sink.partition-commit.delay' above 0"));
-    }
-    match o.get("sink.partition-commit.policy.kind") {
-        None => Ok(None),
-        Some("success-file") => Ok(Some(name)),
-        Some(v) => Err(bad_value("sink.partition-commit.policy.kind", v, "'success-file'")),
-    }
-}
-
 impl Sink for FileSink {
+    fn identify(&mut self, identity: SinkIdentity) {
+        self.settings.prefix = prefix(&identity);
+        self.settings.durable = identity.durable;
+    }
+
     fn changelog_mode(&self) -> ChangelogMode {
         self.mode
     }
@@ -145,7 +167,17 @@ impl Sink for FileSink {
         Ok(Box::new(FileWriter {
             settings: self.settings.clone(),
             encoder,
-            prefix: format!("part-{}-{subtask}", uuid::Uuid::new_v4()),
+            // Another run of the job never makes the same name.
+            prefix: format!(
+                "{}-{:08x}-{subtask}",
+                self.settings.prefix,
+                uuid::Uuid::new_v4().as_fields().0
+            ),
+            subtask,
+            watermark: i64::MIN,
+            ended: false,
+            checked: Instant::now(),
+            touched: Pending::new(),
             counter: 0,
             open: HashMap::new(),
             closed: Vec::new(),
@@ -155,7 +187,7 @@ impl Sink for FileSink {
     }
 
     fn committer(&self) -> Result<Option<Box<dyn Committer>>> {
-        Ok(Some(Box::new(FileCommitter { settings: self.settings.clone(), cleared: false })))
+        Ok(Some(Box::new(FileCommitter { settings: self.settings.clone() })))
     }
 
     fn max_parallelism(&self) -> Option<usize> {
@@ -163,11 +195,50 @@ impl Sink for FileSink {
     }
 }
 
-/// A finished part file.
+/// A part file at a barrier.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Committable {
+struct PartFile {
     hidden: PathBuf,
     visible: PathBuf,
+    /// Bytes that belong to the epoch or earlier ones.
+    length: u64,
+    /// No more rows come; the commit renames it.
+    finished: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Committable {
+    Part(PartFile),
+    Progress(Progress),
+}
+
+fn encode(c: &Committable) -> Result<Vec<u8>> {
+    serde_json::to_vec(c).map_err(|e| Error::internal(e.to_string()))
+}
+
+fn decode(committables: &[Vec<u8>]) -> Result<(Vec<PartFile>, Vec<Progress>)> {
+    let (mut parts, mut progress) = (Vec::new(), Vec::new());
+    for bytes in committables {
+        match serde_json::from_slice(bytes)
+            .map_err(|e| Error::data(format!("cannot read a file committable: {e}")))?
+        {
+            Committable::Part(p) => parts.push(p),
+            Committable::Progress(p) => progress.push(p),
+        }
+    }
+    Ok((parts, progress))
+}
+
+/// Each file once, as it was last: a checkpoint also holds what was prepared for one
+/// before it that was given up.
+fn newest(parts: Vec<PartFile>) -> Vec<PartFile> {
+    let mut newest: BTreeMap<PathBuf, PartFile> = BTreeMap::new();
+    for part in parts {
+        let known = newest.entry(part.hidden.clone()).or_insert_with(|| part.clone());
+        known.finished |= part.finished;
+        known.length = known.length.max(part.length);
+    }
+    newest.into_values().collect()
 }
 
 enum Output {
@@ -177,7 +248,7 @@ enum Output {
 
 struct Part {
     output: Output,
-    files: Committable,
+    files: PartFile,
     created: Instant,
     written: Instant,
 }
@@ -196,9 +267,16 @@ struct FileWriter {
     encoder: Option<Box<dyn Encoder>>,
     prefix: String,
     counter: u64,
+    subtask: usize,
+    watermark: i64,
+    ended: bool,
+    /// When the rolling policy last looked at the open files.
+    checked: Instant,
+    /// Partitions with rows since the last barrier.
+    touched: Pending,
     /// Open files by partition directory (empty = no partitions).
     open: HashMap<String, Part>,
-    closed: Vec<Committable>,
+    closed: Vec<PartFile>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -213,9 +291,11 @@ impl FileWriter {
         fs::create_dir_all(&dir).map_err(|e| failed(&dir, &e))?;
         let name = format!("{}-{}", self.prefix, self.counter);
         self.counter += 1;
-        let files = Committable {
+        let files = PartFile {
             hidden: dir.join(format!(".{name}.inprogress")),
             visible: dir.join(name),
+            length: 0,
+            finished: false,
         };
         let file = File::create(&files.hidden).map_err(|e| failed(&files.hidden, &e))?;
         let buffered = BufWriter::with_capacity(256 << 10, file);
@@ -243,6 +323,9 @@ impl FileWriter {
             None => self.start(directory)?,
         };
         part.written = Instant::now();
+        if self.settings.policy.is_some() {
+            self.touched.entry(directory.to_owned()).or_insert_with(now_millis);
+        }
         match &mut part.output {
             Output::Parquet(w) => w.write(columns)?,
             Output::Text(out, size) => {
@@ -264,16 +347,14 @@ impl FileWriter {
                 }
             }
         }
-        if part.size() >= self.settings.file_size
-            || part.created.elapsed() >= self.settings.rollover
-        {
+        if part.size() >= self.settings.file_size {
             return self.close(part);
         }
         self.open.insert(directory.to_owned(), part);
         Ok(())
     }
 
-    fn close(&mut self, part: Part) -> Result<()> {
+    fn close(&mut self, mut part: Part) -> Result<()> {
         let path = part.files.hidden.clone();
         let buffered = match part.output {
             Output::Text(out, _) => out,
@@ -282,25 +363,53 @@ impl FileWriter {
         buffered
             .into_inner()
             .map_err(|e| e.into_error())
-            .and_then(|file| file.sync_data())
+            .and_then(|file| {
+                part.files.length = file.metadata()?.len();
+                file.sync_data()
+            })
             .map_err(|e| failed(&path, &e))?;
+        part.files.finished = true;
         self.closed.push(part.files);
         Ok(())
     }
 
-    fn close_idle(&mut self) -> Result<()> {
-        let idle: Vec<String> = self
-            .open
-            .iter()
-            .filter(|(_, p)| p.written.elapsed() >= self.settings.inactivity)
-            .map(|(d, _)| d.clone())
-            .collect();
-        for directory in idle {
+    fn close_where(&mut self, over: impl Fn(&Settings, &str, &Part) -> Result<bool>) -> Result<()> {
+        let mut directories = Vec::new();
+        for (directory, part) in &self.open {
+            if over(&self.settings, directory, part)? {
+                directories.push(directory.clone());
+            }
+        }
+        for directory in directories {
             if let Some(part) = self.open.remove(&directory) {
                 self.close(part)?;
             }
         }
         Ok(())
+    }
+
+    /// What stays open over a checkpoint is written out, and its length is recorded.
+    fn keep_open(&mut self) -> Result<Vec<PartFile>> {
+        let mut out = Vec::new();
+        for part in self.open.values_mut() {
+            let Output::Text(file, size) = &mut part.output else { continue };
+            file.flush()
+                .and_then(|()| file.get_ref().sync_data())
+                .map_err(|e| failed(&part.files.hidden, &e))?;
+            out.push(PartFile { length: *size, finished: false, ..part.files.clone() });
+        }
+        Ok(out)
+    }
+
+    /// Ends files that are too old or have had no rows for too long, now and then.
+    fn roll(&mut self) -> Result<()> {
+        if self.checked.elapsed() < self.settings.check_interval {
+            return Ok(());
+        }
+        self.checked = Instant::now();
+        self.close_where(|s, _, part| {
+            Ok(part.created.elapsed() >= s.rollover || part.written.elapsed() >= s.inactivity)
+        })
     }
 
     /// Row positions per partition directory, in order of first appearance.
@@ -340,7 +449,7 @@ impl SinkWriter for FileWriter {
             self.settings.data.iter().map(|&i| batch.column(i).clone()).collect();
         if self.settings.partitions.is_empty() {
             self.append("", data, batch.len(), batch.kind_bytes())?;
-            return self.close_idle();
+            return self.roll();
         }
         for (directory, rows) in self.directories(batch)? {
             let kinds: Option<Vec<u8>> =
@@ -351,23 +460,78 @@ impl SinkWriter for FileWriter {
                 data.iter().map(|c| Ok(take(c, &indices, None)?)).collect::<Result<Vec<_>>>()?;
             self.append(&directory, columns, count, kinds.as_deref())?;
         }
-        self.close_idle()
+        self.roll()
+    }
+
+    fn watermark(&mut self, millis: i64) -> Result<()> {
+        self.watermark = millis;
+        Ok(())
+    }
+
+    fn end_of_input(&mut self) -> Result<()> {
+        self.ended = true;
+        Ok(())
+    }
+
+    fn next_timer(&self) -> Option<i64> {
+        let left = self.settings.check_interval.saturating_sub(self.checked.elapsed());
+        (!self.open.is_empty()).then(|| now_millis() + left.as_millis() as i64)
+    }
+
+    fn on_timer(&mut self, _now: i64) -> Result<()> {
+        self.roll()
     }
 
     fn prepare_commit(&mut self, _epoch: u64) -> Result<Vec<Vec<u8>>> {
-        for (_, part) in std::mem::take(&mut self.open) {
-            self.close(part)?;
+        let now = now_millis();
+        let text = matches!(self.settings.format, Format::Record(_));
+        if self.ended || !text || !self.settings.durable {
+            self.close_where(|_, _, _| Ok(true))?;
+        } else {
+            // A partition is announced with all of its files.
+            let known = lock(&self.settings.shared).pending.clone();
+            let (touched, watermark) = (self.touched.clone(), self.watermark);
+            self.close_where(|s, directory, _| {
+                let created = known.get(directory).or(touched.get(directory));
+                match &s.policy {
+                    Some(p) => p.is_due(directory, created.copied().unwrap_or(now), now, watermark),
+                    None => Ok(false),
+                }
+            })?;
         }
-        std::mem::take(&mut self.closed)
-            .iter()
-            .map(|c| serde_json::to_vec(c).map_err(|e| Error::internal(e.to_string())))
-            .collect()
+        let open = self.keep_open()?;
+        let mut out = self
+            .closed
+            .drain(..)
+            .chain(open)
+            .map(|p| encode(&Committable::Part(p)))
+            .collect::<Result<Vec<_>>>()?;
+        if self.settings.policy.is_some() || self.settings.overwrite {
+            let mut pending = std::mem::take(&mut self.touched);
+            let shared = lock(&self.settings.shared);
+            if self.subtask == 0 {
+                pending.extend(shared.pending.iter().map(|(d, t)| (d.clone(), *t)));
+            }
+            let progress = Progress {
+                pending,
+                watermark: self.watermark,
+                now,
+                ended: self.ended,
+                cleared: shared.cleared,
+            };
+            out.push(encode(&Committable::Progress(progress))?);
+        }
+        Ok(out)
     }
 }
 
 impl Drop for FileWriter {
-    /// Files that no checkpoint took over are of no use.
+    /// Files that no checkpoint took over are of no use. Where checkpoints are durable, a
+    /// later run decides what is.
     fn drop(&mut self) {
+        if self.settings.durable {
+            return;
+        }
         for (_, part) in self.open.drain() {
             let _ = fs::remove_file(&part.files.hidden);
         }
@@ -379,15 +543,14 @@ impl Drop for FileWriter {
 
 struct FileCommitter {
     settings: Settings,
-    cleared: bool,
 }
 
 impl FileCommitter {
     /// INSERT OVERWRITE: removes what was visible before. Partitioned tables lose only
     /// the partitions that are written, or the static partition.
-    fn clear(&mut self, new: &[Committable]) -> Result<()> {
+    fn clear(&mut self, new: &[PartFile]) -> Result<()> {
         let s = &self.settings;
-        if self.cleared || !s.overwrite {
+        if !s.overwrite || lock(&s.shared).cleared {
             return Ok(());
         }
         let mut targets: BTreeSet<PathBuf> = BTreeSet::new();
@@ -410,27 +573,14 @@ impl FileCommitter {
                 }
             }
         }
-        self.cleared = true;
+        lock(&s.shared).cleared = true;
         Ok(())
     }
-}
 
-impl Committer for FileCommitter {
-    fn commit(&mut self, _epoch: u64, committables: Vec<Vec<u8>>) -> Result<()> {
-        let parts = committables
-            .iter()
-            .map(|c| {
-                serde_json::from_slice(c)
-                    .map_err(|e| Error::data(format!("cannot read a file committable: {e}")))
-            })
-            .collect::<Result<Vec<Committable>>>()?;
-        self.clear(&parts)?;
-        if parts.is_empty() && !self.settings.root.exists() {
-            let root = &self.settings.root;
-            fs::create_dir_all(root).map_err(|e| failed(root, &e))?;
-        }
+    /// Gives finished files their names.
+    fn publish(&self, parts: &[PartFile]) -> Result<()> {
         let mut directories = BTreeSet::new();
-        for part in &parts {
+        for part in parts.iter().filter(|p| p.finished) {
             match fs::rename(&part.hidden, &part.visible) {
                 Ok(()) => {}
                 // Committed before.
@@ -439,14 +589,106 @@ impl Committer for FileCommitter {
             }
             directories.extend(part.visible.parent().map(Path::to_path_buf));
         }
+        // Makes the renames durable.
         for dir in &directories {
-            if let Some(name) = &self.settings.success_file {
-                let path = dir.join(name);
-                File::create(&path).map_err(|e| failed(&path, &e))?;
-            }
-            // Makes the renames durable.
             File::open(dir).and_then(|d| d.sync_all()).map_err(|e| failed(dir, &e))?;
         }
         Ok(())
+    }
+
+    /// Announces the partitions that are complete.
+    fn announce(&self, progress: Vec<Progress>) -> Result<()> {
+        let s = &self.settings;
+        let Some(policy) = &s.policy else { return Ok(()) };
+        let due = {
+            let mut shared = lock(&s.shared);
+            for (directory, created) in progress.iter().flat_map(|p| &p.pending) {
+                let known = shared.pending.entry(directory.clone()).or_insert(*created);
+                *known = (*known).min(*created);
+            }
+            policy.take_due(&mut shared.pending, &progress)?
+        };
+        for directory in due {
+            let path = s.root.join(directory).join(&policy.success_file);
+            File::create(&path).map_err(|e| failed(&path, &e))?;
+        }
+        Ok(())
+    }
+
+    /// Cuts the files that were open at the checkpoint to what belongs to it.
+    fn cut(parts: &mut [PartFile]) -> Result<()> {
+        for part in parts {
+            match File::options().write(true).open(&part.hidden) {
+                Ok(file) => {
+                    let length = file.metadata().map_err(|e| failed(&part.hidden, &e))?.len();
+                    if length < part.length {
+                        return Err(Error::data(format!(
+                            "file '{}' has {length} bytes, the checkpoint counts {}",
+                            part.hidden.display(),
+                            part.length
+                        )));
+                    }
+                    file.set_len(part.length)
+                        .and_then(|()| file.sync_data())
+                        .map_err(|e| failed(&part.hidden, &e))?;
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && part.visible.exists() => {}
+                Err(e) => return Err(failed(&part.hidden, &e)),
+            }
+            part.finished = true;
+        }
+        Ok(())
+    }
+
+    /// Removes the hidden files that earlier runs left.
+    fn sweep(&self) -> Result<()> {
+        let root = &self.settings.root;
+        if root.is_dir() { sweep(root, &format!(".{}-", self.settings.prefix)) } else { Ok(()) }
+    }
+}
+
+fn sweep(dir: &Path, prefix: &str) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(|e| failed(dir, &e))? {
+        let entry = entry.map_err(|e| failed(dir, &e))?;
+        let kind = entry.file_type().map_err(|e| failed(dir, &e))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if kind.is_dir() {
+            sweep(&entry.path(), prefix)?;
+        } else if name.starts_with(prefix) && name.ends_with(".inprogress") {
+            fs::remove_file(entry.path()).map_err(|e| failed(&entry.path(), &e))?;
+        }
+    }
+    Ok(())
+}
+
+impl Committer for FileCommitter {
+    fn commit(&mut self, _epoch: u64, committables: Vec<Vec<u8>>) -> Result<()> {
+        let (parts, progress) = decode(&committables)?;
+        if progress.iter().any(|p| p.cleared) {
+            lock(&self.settings.shared).cleared = true;
+        }
+        self.clear(&parts)?;
+        if parts.is_empty() && !self.settings.root.exists() {
+            let root = &self.settings.root;
+            fs::create_dir_all(root).map_err(|e| failed(root, &e))?;
+        }
+        self.publish(&parts)?;
+        self.announce(progress)
+    }
+
+    fn recover(&mut self, restored: Option<(u64, Vec<Vec<u8>>)>) -> Result<()> {
+        if let Some((_, committables)) = restored {
+            let (parts, progress) = decode(&committables)?;
+            let mut parts = newest(parts);
+            if progress.iter().any(|p| p.cleared) {
+                lock(&self.settings.shared).cleared = true;
+            }
+            Self::cut(&mut parts)?;
+            self.clear(&parts)?;
+            self.publish(&parts)?;
+            self.announce(progress)?;
+        }
+        self.sweep()
     }
 }

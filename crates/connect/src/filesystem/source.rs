@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use ::parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use arrow::array::ArrayRef;
 use regex::Regex;
 use weir_core::config::bad_value;
@@ -22,7 +23,8 @@ use super::list::{self, Split};
 use super::partition;
 use crate::api::{Poll, Source, SourceReader};
 use crate::assemble::{Extra, Layout, constant};
-use crate::format::parquet::ParquetReader;
+use crate::format::parquet::{self, ParquetReader};
+use crate::format::pruning::Pruning;
 use crate::format::{Decoder, Format, from_options};
 use crate::restore::{self, Dealer, Progress};
 
@@ -32,6 +34,8 @@ const CHUNK: usize = 512 << 10;
 const MAX_ROWS: usize = 8192;
 /// Encoded bytes of a batch, about.
 const MAX_BYTES: usize = 2 << 20;
+/// Bytes of a text record, for guesses.
+const ROW_BYTES: u64 = 100;
 /// Large text files are read in ranges of this size by several readers, in batch jobs.
 const RANGE: u64 = 32 << 20;
 /// A record longer than this is an error.
@@ -53,8 +57,13 @@ struct Shared {
     monitor: Option<Duration>,
     pattern: Option<Regex>,
     range: Option<u64>,
+    /// Parquet files are read by row group, as far as these tests let them, in batch jobs.
+    pruning: Option<Pruning>,
+    footers: Mutex<HashMap<PathBuf, ArrowReaderMetadata>>,
     queue: Mutex<Queue>,
     dealer: Dealer<Split>,
+    /// Rows of a batch at most.
+    max_rows: usize,
 }
 
 #[derive(Default)]
@@ -90,6 +99,13 @@ impl FileSource {
         if monitor.is_some_and(|m| m.is_zero()) {
             return Err(bad_value("source.monitor-interval", "0", "a duration above 0"));
         }
+        let pruning = match &format {
+            Format::Parquet(_) if spec.batch => {
+                let (filter, columns) = (spec.filter.as_ref(), &spec.columns);
+                Some(Pruning::new(filter, columns, &spec.table.physical)?)
+            }
+            _ => None,
+        };
         let shared = Shared {
             root: super::root(o)?,
             format,
@@ -103,8 +119,11 @@ impl FileSource {
             pattern,
             // Ranges read side by side would bring event time out of order.
             range: (spec.batch && splittable).then_some(RANGE),
+            pruning,
+            footers: Mutex::default(),
             queue: Mutex::default(),
             dealer: Dealer::default(),
+            max_rows: MAX_ROWS,
         };
         Ok(Self { shared: Arc::new(shared), mode })
     }
@@ -124,6 +143,17 @@ impl Source for FileSource {
 
     fn changelog_mode(&self) -> ChangelogMode {
         self.mode
+    }
+
+    fn row_count(&self) -> Option<u64> {
+        // What is wrong with the files is reported when they are read.
+        self.shared.row_count().ok()
+    }
+
+    fn limit_batches(&mut self, rows: usize) {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.max_rows = rows.min(MAX_ROWS);
+        }
     }
 
     fn reader(&self, subtask: usize, parallelism: usize) -> Result<Box<dyn SourceReader>> {
@@ -168,13 +198,45 @@ impl Shared {
             return Ok(());
         }
         for file in list::files(root, self.pattern.as_ref())? {
-            for split in list::splits(&file, self.range)? {
+            for split in self.splits(&file)? {
                 if queue.known.insert(split.id()) {
                     queue.splits.push_back(split);
                 }
             }
         }
         Ok(())
+    }
+
+    fn splits(&self, file: &Path) -> Result<Vec<Split>> {
+        match &self.pruning {
+            Some(p) => Ok(list::row_groups(file, &p.row_groups(&self.footer(file)?))),
+            None => list::splits(file, self.range),
+        }
+    }
+
+    /// The footer of a Parquet file, read once.
+    fn footer(&self, path: &Path) -> Result<ArrowReaderMetadata> {
+        let mut footers = self.footers.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(footer) = footers.get(path) {
+            return Ok(footer.clone());
+        }
+        let footer = parquet::footer(path)?;
+        footers.insert(path.to_path_buf(), footer.clone());
+        Ok(footer)
+    }
+
+    /// Rows of the table: exact for Parquet, guessed from the size of text files.
+    fn row_count(&self) -> Result<u64> {
+        list::files(&self.root, self.pattern.as_ref())?
+            .iter()
+            .map(|file| match &self.format {
+                Format::Parquet(_) => {
+                    let rows = self.footer(file)?.metadata().file_metadata().num_rows();
+                    Ok(rows.max(0) as u64)
+                }
+                Format::Record(_) => Ok(list::facts(file)?.size / ROW_BYTES),
+            })
+            .sum()
     }
 
     /// Values of the columns that the path and the file itself give.
@@ -295,8 +357,14 @@ impl FileReader {
         let input = match &shared.format {
             Format::Parquet(_) => {
                 let row = split.position.unwrap_or(0);
-                let reader =
-                    ParquetReader::open(&split.path, &shared.layout.read, row as usize, MAX_ROWS)?;
+                let reader = ParquetReader::open(
+                    &split.path,
+                    shared.footer(&split.path)?,
+                    shared.pruning.is_some().then_some(split.start as usize),
+                    &shared.layout.read,
+                    row as usize,
+                    shared.max_rows,
+                )?;
                 Input::Parquet { reader: Box::new(reader), row }
             }
             Format::Record(_) => {
@@ -339,7 +407,8 @@ impl FileReader {
                     .ok_or_else(|| Error::internal("text split without decoder"))?;
                 let mut bytes = 0;
                 let end = open.split.end;
-                while decoder.rows() < MAX_ROWS && bytes < MAX_BYTES && *position < end {
+                let max_rows = self.shared.max_rows;
+                while decoder.rows() < max_rows && bytes < MAX_BYTES && *position < end {
                     if *at == self.buffer.len() || bytes > 0 {
                         refill(file, &mut self.buffer, at, ended)
                             .map_err(|e| failed(&open.split.path, &e))?;
@@ -352,7 +421,7 @@ impl FileReader {
                     let ours = own_part(unread, end.saturating_sub(*position));
                     let last = *ended || ours < unread.len();
                     let used = decoder
-                        .decode_stream(&unread[..ours], last, MAX_ROWS)
+                        .decode_stream(&unread[..ours], last, max_rows)
                         .map_err(|e| e.context(format!("file '{}'", open.split.path.display())))?;
                     *at += used;
                     *position += used as u64;

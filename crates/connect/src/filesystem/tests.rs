@@ -224,8 +224,8 @@ fn ranges_of_one_file_give_every_record_once() {
 #[test]
 fn metadata_and_monitoring() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("a.csv"), "1,x\n").unwrap();
-    std::fs::write(dir.path().join("_hidden.csv"), "9,x\n").unwrap();
+    std::fs::write(dir.path().join("a.csv"), "1,x,\n").unwrap();
+    std::fs::write(dir.path().join("_hidden.csv"), "9,x,\n").unwrap();
     let t = table(dir.path(), "csv", &[("source.monitor-interval", "10 ms")]);
     let schema = Schema::new(vec![
         Field::new("n", DataType::string()),
@@ -249,9 +249,9 @@ fn metadata_and_monitoring() {
         }
     };
     let name = |n: &str| Value::String(n.into());
-    assert_eq!(next(), [vec![name("a.csv"), Value::Int(4), Value::Int(1)]]);
-    std::fs::write(dir.path().join("b.csv"), "22,y\n").unwrap();
-    assert_eq!(next(), [vec![name("b.csv"), Value::Int(5), Value::Int(22)]]);
+    assert_eq!(next(), [vec![name("a.csv"), Value::Int(5), Value::Int(1)]]);
+    std::fs::write(dir.path().join("b.csv"), "22,y,\n").unwrap();
+    assert_eq!(next(), [vec![name("b.csv"), Value::Int(6), Value::Int(22)]]);
 }
 
 #[test]
@@ -272,4 +272,117 @@ fn mistakes_are_named() {
     let t = table(&dir.path().join("missing"), "json", &[]);
     let e = drain(&mut [scan(&t, false).reader(0, 1).unwrap()]).unwrap_err();
     assert!(e.message().contains("missing"), "{e}");
+}
+
+/// A sink of a job that keeps durable checkpoints, opened anew as a restored run does.
+fn durable(t: &TableSpec) -> Box<dyn Sink> {
+    let spec = SinkSpec {
+        table: t.clone(),
+        metadata_keys: vec![],
+        overwrite: false,
+        static_partition: vec![],
+    };
+    let mut sink = FilesystemFactory.sink(&spec, &t.physical).unwrap();
+    sink.identify(crate::api::SinkIdentity { job: "j".into(), sink: "s".into(), durable: true });
+    sink
+}
+
+#[test]
+fn a_recovery_publishes_what_the_checkpoint_holds_and_removes_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    for format in ["json", "csv", "parquet"] {
+        let t = table(&dir.path().join(format), format, &[]);
+        let sink = durable(&t);
+        let mut w = sink.writer(0, 1).unwrap();
+        let mut c = sink.committer().unwrap().unwrap();
+        c.recover(None).unwrap();
+        w.write(&batch(&[(1, "a", 1)], &t.physical)).unwrap();
+        let first = w.prepare_commit(1).unwrap();
+        c.commit(1, first).unwrap();
+        // A text file goes on after a checkpoint.
+        assert_eq!(read(&t).len(), usize::from(format == "parquet"), "{format}");
+        w.write(&batch(&[(2, "b", 1)], &t.physical)).unwrap();
+        let second = w.prepare_commit(2).unwrap();
+        w.write(&batch(&[(3, "c", 1)], &t.physical)).unwrap();
+        w.prepare_commit(3).unwrap();
+        // The process dies before epoch 2 is committed and epoch 3 is decided.
+        drop((w, c));
+        for _ in 0..2 {
+            let sink = durable(&t);
+            let mut c = sink.committer().unwrap().unwrap();
+            c.recover(Some((2, second.clone()))).unwrap();
+            assert_eq!(read(&t), [row(1, "a", 1), row(2, "b", 1)], "{format}");
+            let mut w = sink.writer(0, 1).unwrap();
+            w.write(&batch(&[(3, "c", 1)], &t.physical)).unwrap();
+            w.prepare_commit(3).unwrap();
+        }
+        let sink = durable(&t);
+        let mut c = sink.committer().unwrap().unwrap();
+        c.recover(Some((2, second.clone()))).unwrap();
+        let mut w = sink.writer(0, 1).unwrap();
+        w.write(&batch(&[(3, "c", 1)], &t.physical)).unwrap();
+        w.end_of_input().unwrap();
+        c.commit(3, w.prepare_commit(3).unwrap()).unwrap();
+        assert_eq!(read(&t), [row(1, "a", 1), row(2, "b", 1), row(3, "c", 1)], "{format}");
+        let hidden = std::fs::read_dir(dir.path().join(format)).unwrap();
+        let hidden =
+            hidden.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
+        assert_eq!(hidden.count(), 0, "{format}");
+    }
+}
+
+#[test]
+fn what_was_prepared_for_a_checkpoint_that_was_given_up_is_not_cut_from_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let t = table(dir.path(), "json", &[]);
+    let sink = durable(&t);
+    let mut w = sink.writer(0, 1).unwrap();
+    w.write(&batch(&[(1, "a", 1)], &t.physical)).unwrap();
+    let mut prepared = w.prepare_commit(1).unwrap();
+    w.write(&batch(&[(2, "b", 1)], &t.physical)).unwrap();
+    w.end_of_input().unwrap();
+    prepared.extend(w.prepare_commit(2).unwrap());
+    drop(w);
+    durable(&t).committer().unwrap().unwrap().recover(Some((2, prepared))).unwrap();
+    assert_eq!(read(&t), [row(1, "a", 1), row(2, "b", 1)]);
+}
+
+#[test]
+fn partitions_are_announced_when_the_watermark_passes_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let t = table(
+        dir.path(),
+        "json",
+        &[
+            ("test.partitioned", ""),
+            ("sink.partition-commit.trigger", "partition-time"),
+            ("sink.partition-commit.delay", "1 d"),
+            ("sink.partition-commit.policy.kind", "success-file"),
+            ("sink.partition-commit.success-file.name", "_DONE"),
+        ],
+    );
+    const DAY: i64 = 86_400_000;
+    let done = |day: &str| dir.path().join(format!("dt={day}/_DONE")).exists();
+    let sink = durable(&t);
+    let mut w = sink.writer(0, 1).unwrap();
+    let mut c = sink.committer().unwrap().unwrap();
+    w.write(&batch(&[(1, "a", 19723), (2, "b", 19724)], &t.physical)).unwrap();
+    w.watermark(19724 * DAY).unwrap();
+    c.commit(1, w.prepare_commit(1).unwrap()).unwrap();
+    assert!(!done("2024-01-01"));
+    w.watermark(19724 * DAY + 1).unwrap();
+    c.commit(2, w.prepare_commit(2).unwrap()).unwrap();
+    assert!(done("2024-01-01") && !done("2024-01-02"));
+    // The file of the announced partition is there, the other one still open.
+    assert_eq!(read(&t).len(), 1);
+    let third = w.prepare_commit(3).unwrap();
+    // A restored run knows what is left to announce.
+    let sink = durable(&t);
+    let mut c = sink.committer().unwrap().unwrap();
+    c.recover(Some((3, third))).unwrap();
+    let mut w = sink.writer(0, 1).unwrap();
+    w.watermark(19725 * DAY + 1).unwrap();
+    c.commit(4, w.prepare_commit(4).unwrap()).unwrap();
+    assert!(done("2024-01-02"));
+    assert_eq!(read(&t).len(), 2);
 }

@@ -13,16 +13,15 @@ pub mod csv;
 pub mod json;
 pub mod parquet;
 pub mod projection;
+pub mod pruning;
 pub mod raw;
 pub(crate) mod text;
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
-use weir_core::{DataType, Error, Options, Result, Schema};
+use weir_core::{DataType, Error, Options, Result, Schema, nearest};
 use weir_spec::ChangelogMode;
-
-use crate::options::nearest;
 
 /// What a decoder has to produce.
 #[derive(Debug, Clone)]

@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType as ArrowType, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use weir_core::config::bad_value;
@@ -48,6 +51,24 @@ impl ParquetOptions {
     }
 }
 
+/// Reads the footer of a file.
+pub fn footer(path: &Path) -> Result<ArrowReaderMetadata> {
+    let failed = |e: &dyn std::fmt::Display| unreadable(path, e);
+    let input = File::open(path).map_err(|e| failed(&e))?;
+    let load = |options| ArrowReaderMetadata::load(&input, options).map_err(|e| failed(&e));
+    let footer = load(ArrowReaderOptions::new())?;
+    // Decoding into plain strings at once is cheaper than casting views to them.
+    let is_view = |t: &ArrowType| matches!(t, ArrowType::Utf8View | ArrowType::BinaryView);
+    if footer.schema().fields().iter().any(|f| is_view(f.data_type())) {
+        return load(ArrowReaderOptions::new().with_skip_arrow_metadata(true));
+    }
+    Ok(footer)
+}
+
+fn unreadable(path: &Path, e: &dyn std::fmt::Display) -> Error {
+    Error::io(format!("cannot read Parquet file {}: {e}", path.display()))
+}
+
 /// Reads the wanted columns of one file.
 pub struct ParquetReader {
     reader: ParquetRecordBatchReader,
@@ -58,8 +79,15 @@ pub struct ParquetReader {
 }
 
 impl ParquetReader {
-    /// Opens a file after `skip` rows.
-    pub fn open(path: &Path, read: &ReadSchema, skip: usize, batch: usize) -> Result<Self> {
+    /// Opens a file, or one of its row groups, after `skip` rows.
+    pub fn open(
+        path: &Path,
+        footer: ArrowReaderMetadata,
+        group: Option<usize>,
+        read: &ReadSchema,
+        skip: usize,
+        batch: usize,
+    ) -> Result<Self> {
         let paths = read
             .columns
             .iter()
@@ -77,10 +105,12 @@ impl ParquetReader {
             .map(|s| Ok((names(&read.physical, &s.path)?, s.ty.clone())))
             .collect::<Result<Vec<_>>>()?;
         let file = path.display().to_string();
-        let failed =
-            |e: &dyn std::fmt::Display| Error::io(format!("cannot read Parquet file {file}: {e}"));
+        let failed = |e: &dyn std::fmt::Display| unreadable(path, e);
         let input = File::open(path).map_err(|e| failed(&e))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(input).map_err(|e| failed(&e))?;
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer);
+        if let Some(group) = group {
+            builder = builder.with_row_groups(vec![group]);
+        }
         let wanted: Vec<String> = slots.iter().map(|(n, _)| n.join(".")).collect();
         let mask =
             ProjectionMask::columns(builder.parquet_schema(), wanted.iter().map(String::as_str));
@@ -220,7 +250,8 @@ mod tests {
                 .collect(),
             primary_key: Vec::new(),
         };
-        let mut r = ParquetReader::open(&path, &read, 1, 100).unwrap();
+        let mut r =
+            ParquetReader::open(&path, footer(&path).unwrap(), None, &read, 1, 100).unwrap();
         let (columns, rows) = r.next_batch().unwrap().unwrap();
         let got: Vec<Value> = columns.iter().map(|c| Value::from_array(c, 0)).collect();
         assert_eq!(rows, 1);

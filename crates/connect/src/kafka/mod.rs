@@ -1,15 +1,21 @@
 //! The `kafka` and `upsert-kafka` connectors, over librdkafka.
 //!
 //! [`properties`] translates Java client properties, [`discovery`] finds partitions and
-//! offsets, [`source`] reads, [`sink`] writes. Readers assign partitions themselves; consumer groups serve only to
-//! store offsets.
+//! offsets, [`source`] reads, [`sink`] writes, [`transactions`] makes an epoch of the sink one
+//! transaction and [`control`] (over [`wire`] and [`scram`]) ends those of earlier runs.
+//! Readers assign partitions themselves; consumer groups serve only to store offsets.
 
+mod control;
+mod deliveries;
 mod discovery;
 mod properties;
+mod scram;
 mod sink;
 mod source;
 #[cfg(test)]
 mod tests;
+mod transactions;
+mod wire;
 
 use std::sync::Arc;
 
@@ -41,6 +47,8 @@ const OPTIONS: &[&str] = &[
     "scan.parallelism",
     "sink.partitioner",
     "sink.delivery-guarantee",
+    "sink.transactional-id-prefix",
+    "sink.transaction-naming-strategy",
     "sink.parallelism",
     "json.*",
     "csv.*",
@@ -66,16 +74,13 @@ const UPSERT_OPTIONS: &[&str] = &[
     "scan.topic-partition-discovery.interval",
     "scan.parallelism",
     "sink.delivery-guarantee",
-    "sink.parallelism",
-    "value.*",
-    "key.*",
-];
-
-const NOT_YET: &[&str] = &[
     "sink.transactional-id-prefix",
     "sink.transaction-naming-strategy",
     "sink.buffer-flush.max-rows",
     "sink.buffer-flush.interval",
+    "sink.parallelism",
+    "value.*",
+    "key.*",
 ];
 
 const METADATA: &[(&str, &str)] = &[
@@ -100,7 +105,7 @@ pub struct KafkaFactory {
 impl KafkaFactory {
     fn check(&self, options: &Options) -> Result<()> {
         let known = if self.upsert { UPSERT_OPTIONS } else { OPTIONS };
-        options::check(options, self.identifier(), known, NOT_YET)?;
+        options::check(options, self.identifier(), known, &[])?;
         let exact = [
             "key.format",
             "key.fields",

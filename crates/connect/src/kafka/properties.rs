@@ -2,9 +2,7 @@
 
 use rdkafka::ClientConfig;
 use weir_core::config::bad_value;
-use weir_core::{Error, Options, Result};
-
-use crate::options::nearest;
+use weir_core::{Error, Options, Result, nearest};
 
 /// Properties that mean the same under both names.
 const SAME: &[&str] = &[
@@ -76,6 +74,7 @@ const SPECIAL: &[&str] = &[
     "buffer.memory",
     "max.poll.records",
     "partition.discovery.interval.ms",
+    "transaction.timeout.ms",
 ];
 
 /// Client settings from a table's options.
@@ -159,7 +158,8 @@ fn special(key: &str, value: &str, all: &Options, config: &mut ClientConfig) -> 
         | "ssl.truststore.password"
         | "ssl.keystore.type"
         | "max.poll.records"
-        | "partition.discovery.interval.ms" => {}
+        | "partition.discovery.interval.ms"
+        | "transaction.timeout.ms" => {}
         _ => {
             let names = SAME
                 .iter()

@@ -1,20 +1,23 @@
-//! Writing to Kafka, at least once: a checkpoint waits for all delivery reports.
+//! Writing to Kafka: a checkpoint waits for all delivery reports, and with exactly-once
+//! an epoch is a transaction (see [`super::transactions`]).
 
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::TimestampMillisecondType;
-use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer};
 use weir_core::config::bad_value;
-use weir_core::{ChangeBatch, Error, Result, RowKind, Schema};
+use weir_core::{ChangeBatch, Error, Options, Result, RowKind, Schema};
 use weir_spec::{ChangelogMode, SinkSpec};
 
+use super::control::Control;
+use super::transactions::{self, Client, Transactional, Transactions};
 use super::{Layouts, properties, unreachable};
-use crate::api::{Sink, SinkWriter};
+use crate::api::{Committer, Sink, SinkIdentity, SinkWriter};
 use crate::format::Encoder;
 use crate::options;
 
@@ -39,8 +42,33 @@ pub(super) struct KafkaSink {
     metadata_keys: Vec<String>,
     partitioner: Partitioner,
     wait: bool,
+    transactions: Option<Arc<Transactions>>,
+    buffering: Option<Buffering>,
     upsert: bool,
     parallelism: Option<usize>,
+}
+
+/// `sink.buffer-flush.*`: only the last row of a key is sent.
+#[derive(Debug, Clone, Copy)]
+struct Buffering {
+    rows: usize,
+    interval: Duration,
+}
+
+impl Buffering {
+    fn new(o: &Options) -> Result<Option<Self>> {
+        let rows = o.i64_opt("sink.buffer-flush.max-rows")?.unwrap_or(0).max(0) as usize;
+        let interval = o.duration_opt("sink.buffer-flush.interval")?.unwrap_or(Duration::ZERO);
+        match (rows > 0, !interval.is_zero()) {
+            (true, true) => Ok(Some(Self { rows, interval })),
+            (false, false) => Ok(None),
+            _ => Err(Error::option(
+                "'sink.buffer-flush.max-rows' and 'sink.buffer-flush.interval' must both be \
+                 above 0 for the sink to buffer",
+            )
+            .hint("set both, or neither")),
+        }
+    }
 }
 
 impl KafkaSink {
@@ -69,13 +97,12 @@ impl KafkaSink {
                 ));
             }
         };
-        let wait = match o.get("sink.delivery-guarantee").unwrap_or("at-least-once") {
-            "none" => false,
-            "at-least-once" => true,
-            "exactly-once" => {
-                return Err(Error::unsupported("'sink.delivery-guarantee' = 'exactly-once'")
-                    .hint("use 'at-least-once'"));
-            }
+        let servers = o.require("properties.bootstrap.servers")?.to_owned();
+        let (wait, exactly_once) = match o.get("sink.delivery-guarantee").unwrap_or("at-least-once")
+        {
+            "none" => (false, false),
+            "at-least-once" => (true, false),
+            "exactly-once" => (true, true),
             v => {
                 return Err(bad_value(
                     "sink.delivery-guarantee",
@@ -83,6 +110,11 @@ impl KafkaSink {
                     "'none', 'at-least-once' or 'exactly-once'",
                 ));
             }
+        };
+        let transactions = if exactly_once {
+            Some(Arc::new(Transactions::new(o, &config, &servers)?))
+        } else {
+            None
         };
         let layouts = Layouts::new(&spec.table, upsert)?;
         if partitioner == Partitioner::RoundRobin && layouts.key.is_some() {
@@ -94,7 +126,7 @@ impl KafkaSink {
         layouts.value_format.encoder(&schema.project(&layouts.value_columns))?;
         Ok(Self {
             topic,
-            servers: o.require("properties.bootstrap.servers")?.to_owned(),
+            servers,
             config,
             layouts: Arc::new(layouts),
             schema: schema.clone(),
@@ -102,6 +134,8 @@ impl KafkaSink {
             metadata_keys: spec.metadata_keys.clone(),
             partitioner,
             wait,
+            transactions,
+            buffering: if upsert { Buffering::new(o)? } else { None },
             upsert,
             parallelism: options::parallelism(o, "sink.parallelism")?,
         })
@@ -109,17 +143,27 @@ impl KafkaSink {
 }
 
 impl Sink for KafkaSink {
+    fn identify(&mut self, identity: SinkIdentity) {
+        if let Some(t) = &self.transactions {
+            t.identify(identity);
+        }
+    }
+
+    fn committer(&self) -> Result<Option<Box<dyn Committer>>> {
+        self.transactions.as_ref().map(Transactions::committer).transpose()
+    }
+
     fn changelog_mode(&self) -> ChangelogMode {
         if self.upsert { ChangelogMode::UPSERT } else { self.layouts.value_format.write_mode() }
     }
 
     fn writer(&self, subtask: usize, _parallelism: usize) -> Result<Box<dyn SinkWriter>> {
-        let failure = Arc::new(Mutex::new(None));
-        let context = Deliveries { failure: Arc::clone(&failure) };
-        let producer: BaseProducer<Deliveries> = self
-            .config
-            .create_with_context(context)
-            .map_err(|e| Error::option(format!("kafka client settings: {e}")))?;
+        let output = match &self.transactions {
+            None => Output::Plain(Client::new(&self.config)?),
+            Some(shared) => {
+                Output::Transactions { shared: Arc::clone(shared), control: None, open: None }
+            }
+        };
         let key = match &self.layouts.key {
             Some((format, columns, schema)) => Some((format.encoder(schema)?, columns.clone())),
             None => None,
@@ -141,8 +185,10 @@ impl Sink for KafkaSink {
             subtask,
             wait: self.wait,
             upsert: self.upsert,
-            producer,
-            failure,
+            output,
+            buffering: self.buffering,
+            buffer: HashMap::new(),
+            flush_at: None,
         }))
     }
 
@@ -151,28 +197,74 @@ impl Sink for KafkaSink {
     }
 }
 
-/// Remembers the first message that could not be delivered.
-struct Deliveries {
-    failure: Arc<Mutex<Option<String>>>,
+/// Where records go.
+#[allow(clippy::large_enum_variant)] // one per writer
+enum Output {
+    Plain(Client),
+    Transactions {
+        shared: Arc<Transactions>,
+        /// Opened at the first checkpoint.
+        control: Option<Control>,
+        /// The transaction of this epoch, from its first record on.
+        open: Option<Transactional>,
+    },
 }
 
-impl ClientContext for Deliveries {}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((e, _)) = result {
-            let mut slot = self.failure.lock().unwrap_or_else(|p| p.into_inner());
-            slot.get_or_insert_with(|| e.to_string());
+impl Output {
+    /// The client to send with, its transaction begun.
+    fn client(&mut self, subtask: usize) -> Result<&Client> {
+        match self {
+            Output::Plain(client) => Ok(client),
+            Output::Transactions { shared, open, .. } => {
+                if open.is_none() {
+                    let t = shared.take(subtask)?;
+                    t.client.producer.begin_transaction().map_err(|e| {
+                        Error::io(format!("cannot begin the Kafka transaction '{}': {e}", t.id))
+                    })?;
+                    *open = Some(t);
+                }
+                match open {
+                    Some(t) => Ok(&t.client),
+                    None => Err(Error::internal("no kafka transaction")),
+                }
+            }
         }
     }
+
+    /// The client, if it has been used.
+    fn used(&self) -> Option<&Client> {
+        match self {
+            Output::Plain(client) => Some(client),
+            Output::Transactions { open, .. } => open.as_ref().map(|t| &t.client),
+        }
+    }
+}
+
+impl Drop for Output {
+    /// Rows of an epoch that no checkpoint took over are taken back at once.
+    fn drop(&mut self) {
+        if let Output::Transactions { open: Some(t), .. } = self {
+            let _ = t.client.producer.abort_transaction(Duration::from_secs(5));
+        }
+    }
+}
+
+/// A record that waits in the buffer.
+struct Waiting {
+    value: Option<Vec<u8>>,
+    timestamp: Option<i64>,
+    headers: Option<OwnedHeaders>,
 }
 
 struct KafkaWriter {
     topic: String,
     servers: String,
-    producer: BaseProducer<Deliveries>,
-    failure: Arc<Mutex<Option<String>>>,
+    output: Output,
+    buffering: Option<Buffering>,
+    /// Last record of each key.
+    buffer: HashMap<Vec<u8>, Waiting>,
+    /// When the buffer goes out, in milliseconds since 1970.
+    flush_at: Option<i64>,
     value: Box<dyn Encoder>,
     value_columns: Vec<usize>,
     key: Option<(Box<dyn Encoder>, Vec<usize>)>,
@@ -188,12 +280,20 @@ struct KafkaWriter {
 
 impl KafkaWriter {
     fn check_failure(&self) -> Result<()> {
-        let failure = self.failure.lock().unwrap_or_else(|p| p.into_inner()).take();
-        match failure {
+        match self.output.used().and_then(Client::failure) {
             Some(e) => Err(unreachable(&self.servers, &e)
                 .context(format!("while writing to topic '{}'", self.topic))),
             None => Ok(()),
         }
+    }
+
+    fn flush_buffer(&mut self) -> Result<()> {
+        self.flush_at = None;
+        for (key, w) in std::mem::take(&mut self.buffer) {
+            let (key, value) = (Some(&key[..]), w.value.as_deref());
+            self.send(Outgoing { key, value, timestamp: w.timestamp, headers: w.headers })?;
+        }
+        Ok(())
     }
 
     fn partition(&mut self) -> Result<Option<i32>> {
@@ -202,6 +302,8 @@ impl KafkaWriter {
         }
         if self.partitions == 0 {
             let metadata = self
+                .output
+                .client(self.subtask)?
                 .producer
                 .client()
                 .fetch_metadata(Some(&self.topic), Duration::from_secs(5))
@@ -235,13 +337,14 @@ impl KafkaWriter {
             if let Some(h) = &record.headers {
                 r = r.headers(h.clone());
             }
-            match self.producer.send(r) {
+            let producer = &self.output.client(self.subtask)?.producer;
+            match producer.send(r) {
                 Ok(()) => return Ok(()),
                 // The client's buffer is full: deliver some, then try again.
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _))
                     if begun.elapsed() < FLUSH_TIMEOUT =>
                 {
-                    self.producer.poll(Duration::from_millis(20));
+                    producer.poll(Duration::from_millis(20));
                     self.check_failure()?;
                 }
                 Err((e, _)) => {
@@ -251,6 +354,11 @@ impl KafkaWriter {
             }
         }
     }
+}
+
+fn now_millis() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_millis() as i64
 }
 
 struct Outgoing<'a> {
@@ -306,17 +414,50 @@ impl SinkWriter for KafkaWriter {
                     .then(|| column.as_primitive::<TimestampMillisecondType>().value(row))
             });
             let headers = self.headers.and_then(|c| headers_of(batch.column(c), row));
-            self.send(Outgoing { key, value: (!tombstone).then_some(value), timestamp, headers })?;
+            let value = (!tombstone).then_some(value);
+            match (&self.buffering, key) {
+                (Some(_), Some(key)) => {
+                    let value = value.map(<[u8]>::to_vec);
+                    self.buffer.insert(key.to_vec(), Waiting { value, timestamp, headers });
+                }
+                _ => self.send(Outgoing { key, value, timestamp, headers })?,
+            }
         }
-        self.producer.poll(Duration::ZERO);
+        if let Some(b) = self.buffering {
+            if self.buffer.len() >= b.rows {
+                self.flush_buffer()?;
+            } else if !self.buffer.is_empty() && self.flush_at.is_none() {
+                self.flush_at = Some(now_millis() + b.interval.as_millis() as i64);
+            }
+        }
+        if let Some(client) = self.output.used() {
+            client.producer.poll(Duration::ZERO);
+        }
         self.check_failure()
     }
 
+    fn next_timer(&self) -> Option<i64> {
+        self.flush_at
+    }
+
+    fn on_timer(&mut self, _now: i64) -> Result<()> {
+        self.flush_buffer()
+    }
+
     fn prepare_commit(&mut self, _epoch: u64) -> Result<Vec<Vec<u8>>> {
-        if self.wait {
-            self.producer.flush(FLUSH_TIMEOUT).map_err(|e| unreachable(&self.servers, &e))?;
+        self.flush_buffer()?;
+        if let (true, Some(client)) = (self.wait, self.output.used()) {
+            client.producer.flush(FLUSH_TIMEOUT).map_err(|e| unreachable(&self.servers, &e))?;
         }
         self.check_failure()?;
-        Ok(Vec::new())
+        let Output::Transactions { shared, control, open } = &mut self.output else {
+            return Ok(Vec::new());
+        };
+        let Some(id) = open.as_ref().map(|t| t.id.clone()) else { return Ok(Vec::new()) };
+        let committable = transactions::encode(&shared.describe(control, &id)?)?;
+        if let Some(t) = open.take() {
+            shared.prepared(self.subtask, t);
+        }
+        Ok(vec![committable])
     }
 }

@@ -129,6 +129,10 @@ impl Source for KafkaSource {
         if self.upsert { ChangelogMode::UPSERT } else { self.layouts.value_format.read_mode() }
     }
 
+    fn limit_batches(&mut self, rows: usize) {
+        self.max_rows = self.max_rows.min(rows);
+    }
+
     fn reader(&self, subtask: usize, parallelism: usize) -> Result<Box<dyn SourceReader>> {
         let consumer: BaseConsumer = self
             .shared
@@ -518,8 +522,9 @@ impl SourceReader for KafkaReader {
 
     fn restore(&mut self, splits: Vec<Vec<u8>>) -> Result<()> {
         self.splits = self.shared.dealer.hand_in(self.subtask, &splits)?;
-        self.was_restored = true;
-        self.undealt = true;
+        // Without any partition the earlier run had not come to look for them.
+        self.was_restored = !splits.is_empty();
+        self.undealt = self.was_restored;
         Ok(())
     }
 

@@ -206,3 +206,106 @@ fn mistakes_are_named() {
     let e = fail(&[("format", "json"), ("key.fields", "id")]);
     assert!(e.message().contains("'key.format'"), "{e}");
 }
+
+/// Ids of a topic that a reader of committed records sees.
+fn committed(servers: &str, topic: &str) -> Vec<i64> {
+    let mut options = BOUNDED.to_vec();
+    options.extend([("topic", topic), ("properties.isolation.level", "read_committed")]);
+    let s = source(false, &table(servers, &options), &[]).unwrap();
+    let rows = drain(&mut [s.reader(0, 1).unwrap()]).unwrap();
+    let mut ids: Vec<i64> = rows.iter().map(|(_, r)| r[0].as_i64().unwrap()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[test]
+#[ignore = "needs a broker at WEIR_KAFKA; cargo xtask test starts one"]
+fn transactions_of_a_dead_run_are_resumed_or_aborted() {
+    let servers = std::env::var("WEIR_KAFKA").unwrap();
+    let topic = format!("eos-{}", uuid::Uuid::new_v4().simple());
+    let (topic, prefix) = (topic.as_str(), topic.as_str());
+    let options = [
+        ("topic", topic),
+        ("format", "json"),
+        ("sink.delivery-guarantee", "exactly-once"),
+        ("sink.transactional-id-prefix", prefix),
+    ];
+    let run = || {
+        let spec = SinkSpec {
+            table: table(&servers, &options),
+            metadata_keys: vec![],
+            overwrite: false,
+            static_partition: vec![],
+        };
+        let mut sink = KafkaFactory { upsert: false }.sink(&spec, &schema()).unwrap();
+        sink.identify(crate::api::SinkIdentity {
+            job: "job".into(),
+            sink: "3-Sink".into(),
+            durable: true,
+        });
+        let committer = sink.committer().unwrap().unwrap();
+        (sink, committer)
+    };
+    let rows = |id: i64| batch(&[(id, "x"), (id + 1, "y")], &[RowKind::Insert; 2]);
+    let (sink, mut c) = run();
+    c.recover(None).unwrap();
+    let mut w = sink.writer(0, 1).unwrap();
+    assert!(w.prepare_commit(1).unwrap().is_empty(), "no rows, no transaction");
+    // Several epochs in the normal course, with producers used again.
+    for epoch in 2..8 {
+        w.write(&rows(epoch * 10)).unwrap();
+        let prepared = w.prepare_commit(epoch as u64).unwrap();
+        assert_eq!(prepared.len(), 1);
+        c.commit(epoch as u64, prepared.clone()).unwrap();
+        c.commit(epoch as u64, prepared).unwrap();
+    }
+    let mut expected: Vec<i64> = (2..8).flat_map(|e| [e * 10, e * 10 + 1]).collect();
+    assert_eq!(committed(&servers, topic), expected);
+    // Epoch 8 is decided but not committed, epoch 9 is complete, epoch 10 is open.
+    w.write(&rows(80)).unwrap();
+    let eighth = w.prepare_commit(8).unwrap();
+    w.write(&rows(90)).unwrap();
+    w.prepare_commit(9).unwrap();
+    w.write(&rows(100)).unwrap();
+    std::mem::forget((sink, c, w));
+    // Restored twice from epoch 8: the second time the first one has begun a transaction.
+    for _ in 0..2 {
+        let (sink, mut c) = run();
+        c.recover(Some((8, eighth.clone()))).unwrap();
+        let mut w = sink.writer(0, 1).unwrap();
+        w.write(&rows(90)).unwrap();
+        let ninth = w.prepare_commit(9).unwrap();
+        std::mem::forget((sink, c, w, ninth));
+    }
+    let (sink, mut c) = run();
+    c.recover(Some((8, eighth))).unwrap();
+    let mut w = sink.writer(0, 1).unwrap();
+    w.write(&rows(90)).unwrap();
+    c.commit(9, w.prepare_commit(9).unwrap()).unwrap();
+    // Rows after the last checkpoint of a stopped job are taken back.
+    w.write(&rows(200)).unwrap();
+    drop(w);
+    expected.extend([80, 81, 90, 91]);
+    assert_eq!(committed(&servers, topic), expected);
+}
+
+#[test]
+fn exactly_once_needs_its_options() {
+    let fail = |more: &[(&str, &str)]| {
+        let mut options = vec![("format", "json"), ("sink.delivery-guarantee", "exactly-once")];
+        options.extend_from_slice(more);
+        let spec = SinkSpec {
+            table: table("k:1", &options),
+            metadata_keys: vec![],
+            overwrite: false,
+            static_partition: vec![],
+        };
+        KafkaFactory { upsert: false }.sink(&spec, &schema()).err().unwrap()
+    };
+    assert!(fail(&[]).message().contains("'sink.transactional-id-prefix'"));
+    let prefix = ("sink.transactional-id-prefix", "p");
+    let e = fail(&[prefix, ("sink.transaction-naming-strategy", "x")]);
+    assert!(e.to_string().contains("'POOLING' or 'INCREMENTING'"), "{e}");
+    let e = fail(&[prefix, ("properties.security.protocol", "SASL_PLAINTEXT")]);
+    assert!(e.message().contains("GSSAPI"), "{e}");
+}

@@ -3,22 +3,21 @@
 //! Numbers narrow by wrapping, decimals that do not fit become NULL, text that
 //! does not parse is an error (NULL with `safe`).
 
+mod binary;
 mod nested;
 mod number;
 pub(crate) mod text;
 mod time;
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Int64Type;
 use weir_core::value::null_column;
-use weir_core::{DataType, Error, Result, TypeKind};
+use weir_core::{DataType, Result, TypeKind};
 
 use crate::args::build_text;
-use crate::arith::interval_array;
 use crate::context::EvalContext;
 use crate::format::{Style, writer};
+use crate::intervals::interval_array;
 
 /// Casts a column between logical types; `safe` turns errors into NULL.
 pub fn cast_array(
@@ -51,7 +50,7 @@ pub(crate) fn cast_column(
         return text::parse(array, to, safe, ctx);
     }
     match (&from.kind, &to.kind) {
-        (_, TypeKind::Binary(_) | TypeKind::Varbinary(_)) => to_binary(array, to),
+        (_, TypeKind::Binary(_) | TypeKind::Varbinary(_)) => binary::cast(array, to),
         _ if from.is_numeric() && to.is_numeric() => number::cast(array, to),
         _ if from.is_numeric() && to.kind == TypeKind::Boolean => number::to_boolean(array),
         (TypeKind::Boolean, _) if to.is_numeric() => number::from_boolean(array, to),
@@ -62,7 +61,7 @@ pub(crate) fn cast_column(
         }
         _ if from.is_interval() && to.is_interval() => Ok(array.clone()),
         _ if from.is_interval() && to.is_integer() => number::from_interval(array, to),
-        _ => nested::cast(array, from, to, safe, ctx),
+        _ => nested::cast(array, from, to, safe, &|a, f, t| cast_column(a, f, t, safe, ctx)),
     }
 }
 
@@ -107,30 +106,5 @@ pub(crate) fn fit(out: &mut String, start: usize, limit: usize, pad: bool) {
     } else if pad {
         let have = out[start..].chars().count();
         out.extend(std::iter::repeat_n(' ', limit - have));
-    }
-}
-
-/// Text as UTF-8, or bytes cut and padded to the length.
-fn to_binary(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
-    let (limit, pad) = match to.kind {
-        TypeKind::Binary(n) => (n as usize, true),
-        TypeKind::Varbinary(n) => (n as usize, false),
-        _ => (usize::MAX, false),
-    };
-    let fit = |b: &[u8]| -> Vec<u8> {
-        let mut v = b[..b.len().min(limit)].to_vec();
-        if pad {
-            v.resize(limit, 0);
-        }
-        v
-    };
-    if let Some(b) = array.as_binary_opt::<i32>() {
-        return Ok(Arc::new(b.iter().map(|x| x.map(fit)).collect::<BinaryArray>()));
-    }
-    match array.as_string_opt::<i32>() {
-        Some(s) => {
-            Ok(Arc::new(s.iter().map(|x| x.map(|x| fit(x.as_bytes()))).collect::<BinaryArray>()))
-        }
-        None => Err(Error::internal(format!("cast of {} to {to}", array.data_type()))),
     }
 }

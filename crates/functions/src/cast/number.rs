@@ -12,7 +12,7 @@ use arrow::datatypes::{
 use weir_core::{DataType, Error, Result, TypeKind};
 
 use crate::args::build_numbers;
-use crate::arith::{decimal, pow10};
+use crate::decimal::{decimal, float_of, pow10, rescale};
 
 fn unfit(array: &ArrayRef, to: &DataType) -> Error {
     Error::internal(format!("cast of {} to {to}", array.data_type()))
@@ -113,24 +113,6 @@ fn from_decimal(a: &Decimal128Array, scale: u8, to: &DataType) -> Result<ArrayRe
         }
         _ => return Err(Error::internal(format!("cast of a DECIMAL to {to}"))),
     })
-}
-
-/// The nearest double of an unscaled decimal.
-pub(crate) fn float_of(x: i128, scale: u8) -> f64 {
-    if x.unsigned_abs() < 1 << 53 && scale <= 22 {
-        return x as f64 / 10f64.powi(scale.into());
-    }
-    format!("{x}e-{scale}").parse().unwrap_or(f64::NAN)
-}
-
-/// Another scale, rounding half up; None on overflow.
-pub(crate) fn rescale(x: i128, from: u8, to: u8) -> Option<i128> {
-    if to >= from {
-        return x.checked_mul(pow10(to - from));
-    }
-    let unit = pow10(from - to);
-    let (q, r) = (x / unit, x % unit);
-    Some(if r.abs() >= unit - unit / 2 { q + x.signum() } else { q })
 }
 
 pub(super) fn to_boolean(array: &ArrayRef) -> Result<ArrayRef> {

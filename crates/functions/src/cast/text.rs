@@ -9,11 +9,10 @@ use arrow::datatypes::{
 };
 use weir_core::{DataType, Error, Result, TypeKind};
 
-use super::number::rescale;
 use crate::args::build_numbers;
-use crate::arith::{decimal, pow10};
 use crate::calendar::valid_date;
 use crate::context::EvalContext;
+use crate::decimal::{decimal, pow10, rescale};
 use crate::ticks::{timestamps, unit_of};
 
 pub(super) fn parse(
@@ -67,7 +66,7 @@ pub(super) fn parse(
             let (_, values, nulls) = values.into_parts();
             timestamps(values.to_vec(), nulls, to)
         }
-        TypeKind::Binary(_) | TypeKind::Varbinary(_) => super::to_binary(array, to)?,
+        TypeKind::Binary(_) | TypeKind::Varbinary(_) => super::binary::cast(array, to)?,
         _ => return Err(Error::validation(format!("Unsupported cast from STRING to {to}"))),
     })
 }

@@ -8,7 +8,7 @@ use arrow::compute;
 use weir_core::value::null_column;
 use weir_core::{DataType, Error, Result};
 
-use super::{Input, Node};
+use super::node::{Input, Node};
 use crate::args::Col;
 
 /// Three-valued AND or OR from left to right.

@@ -6,18 +6,20 @@
 //! `CASE WHEN y <> 0 THEN x / y END` works as it does row by row.
 
 mod lazy;
+mod node;
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::buffer::NullBuffer;
 use weir_core::{DataType, Error, Result, TypeKind};
 
-use crate::args::{Args, Col, Kernel};
+use crate::args::{Args, Col, with_nulls};
 use crate::cast::cast_column;
 use crate::context::EvalContext;
 use crate::expr::Expr;
 use crate::kernels;
+use crate::site::Site;
+use node::{CallNode, Input, Node};
 
 /// An expression ready to run over batches of its input schema.
 #[derive(Clone)]
@@ -61,44 +63,6 @@ impl CompiledExpr {
             _ => BooleanArray::new(b.values().clone(), None),
         })
     }
-}
-
-/// Columns under evaluation.
-pub(crate) struct Input<'a> {
-    pub columns: &'a [ArrayRef],
-    pub rows: usize,
-    pub ctx: &'a EvalContext,
-}
-
-pub(crate) enum Node {
-    Column(usize),
-    Const(ArrayRef),
-    Call(CallNode),
-    /// AND (`true`) or OR (`false`).
-    Logic(bool, Vec<Node>),
-    Case {
-        branches: Vec<(Node, Node)>,
-        otherwise: Box<Node>,
-        ty: DataType,
-    },
-    Coalesce(Vec<Node>, DataType),
-    Cast {
-        arg: Box<Node>,
-        from: DataType,
-        to: DataType,
-        safe: bool,
-    },
-    Field(Box<Node>, usize),
-}
-
-pub(crate) struct CallNode {
-    name: String,
-    kernel: Kernel,
-    args: Vec<Node>,
-    types: Vec<DataType>,
-    ret: DataType,
-    /// A new value per row even without arguments.
-    per_row: bool,
 }
 
 /// Functions that must see every row even if all arguments are constants.
@@ -224,7 +188,7 @@ fn build_call(name: &str, args: &[Expr], ty: &DataType) -> Result<Node> {
         }
         _ => {}
     }
-    let site = kernels::Site { name, args, ret: ty };
+    let site = Site { name, args, ret: ty };
     Ok(Node::Call(CallNode {
         name: name.to_owned(),
         kernel: kernels::lookup(&site)?,
@@ -298,17 +262,6 @@ fn field(col: Col, index: usize) -> Result<Col> {
     };
     let out = with_nulls(child, row.nulls())?;
     Ok(if scalar { Col::Scalar(out) } else { Col::Array(out) })
-}
-
-/// The column with additional NULLs.
-pub(crate) fn with_nulls(array: &ArrayRef, nulls: Option<&NullBuffer>) -> Result<ArrayRef> {
-    match nulls {
-        Some(n) if n.null_count() > 0 => {
-            let keep = BooleanArray::new(!n.inner(), None);
-            Ok(arrow::compute::nullif(array, &keep)?)
-        }
-        _ => Ok(array.clone()),
-    }
 }
 
 #[cfg(test)]

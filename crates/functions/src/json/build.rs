@@ -9,7 +9,7 @@ use super::doc::{Json, quote};
 use crate::args::{Args, Kernel};
 use crate::expr::Expr;
 use crate::format::{write_decimal, write_double, write_float, write_timestamp};
-use crate::kernels::Site;
+use crate::site::Site;
 use crate::ticks::unit_of;
 
 pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {

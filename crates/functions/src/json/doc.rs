@@ -29,6 +29,20 @@ impl Json {
         !matches!(self, Json::Array(_) | Json::Object(_) | Json::Raw(_))
     }
 
+    /// The value with the members of its objects in the order of their keys.
+    pub fn sorted(self) -> Json {
+        match self {
+            Json::Array(items) => Json::Array(items.into_iter().map(Json::sorted).collect()),
+            Json::Object(members) => {
+                let mut members: Vec<_> =
+                    members.into_iter().map(|(k, v)| (k, v.sorted())).collect();
+                members.sort_by(|a, b| a.0.cmp(&b.0));
+                Json::Object(members)
+            }
+            other => other,
+        }
+    }
+
     /// Compact text; numbers as Java's BigDecimal prints them.
     pub fn write(&self, out: &mut String) {
         match self {

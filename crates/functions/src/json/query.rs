@@ -7,9 +7,9 @@ use weir_core::value::values_to_array;
 use weir_core::{DataType, Error, Result, TypeKind, Value};
 
 use super::doc::Json;
-use super::path::Path;
+use super::path_tree::Path;
 use crate::args::{Args, Kernel};
-use crate::kernels::Site;
+use crate::site::Site;
 
 pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     if let Some(kind) = site.name.strip_prefix("IS JSON ") {
@@ -59,7 +59,7 @@ enum Found {
 
 /// The path argument: compiled once if it is a literal.
 struct Lookup {
-    fixed: Option<Path>,
+    fixed: Option<Result<Path, String>>,
 }
 
 impl Lookup {
@@ -75,6 +75,10 @@ impl Lookup {
                 own = Path::new(a.strs(1)?.get(i))?;
                 &own
             }
+        };
+        let path = match path {
+            Ok(path) => path,
+            Err(why) => return Ok(Found::Failed(why.clone())),
         };
         let Some(doc) = Json::parse(text) else {
             return Ok(Found::Failed(format!("malformed JSON: {text}")));
@@ -190,6 +194,7 @@ fn json_query(site: &Site<'_>) -> Result<Kernel> {
 
 /// JSON text, or an array of the elements' texts.
 fn returning(v: Json, ty: &DataType) -> Value {
+    let v = v.sorted();
     let text = |v: &Json| {
         let mut out = String::new();
         v.write(&mut out);

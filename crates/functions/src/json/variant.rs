@@ -12,7 +12,7 @@ use weir_core::{Error, Result, TypeKind};
 use super::doc::{Json, quote};
 use crate::args::{Args, Kernel};
 use crate::format::write_double;
-use crate::kernels::Site;
+use crate::site::Site;
 
 pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     let variant = site.ty(0).is_some_and(|t| t.kind == TypeKind::Variant);

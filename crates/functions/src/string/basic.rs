@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{Int32Type, Int64Type};
+use weir_core::value::values_to_array;
 use weir_core::{Error, Result, Value};
 
 use crate::args::{Args, Kernel};
-use crate::kernels::Site;
+use crate::expr::Expr;
+use crate::site::Site;
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     Ok(Some(match site.name {
@@ -31,24 +33,30 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
             let s = a.bytes(0)?;
             Ok(Arc::new(a.plain::<Int32Type>(|i| s.get(i).len() as i32)))
         }),
-        "UPPER" => map_text(|s, out| {
-            if s.is_ascii() {
-                let start = out.len();
-                out.push_str(s);
-                out[start..].make_ascii_uppercase();
-            } else {
-                out.push_str(&s.to_uppercase());
-            }
-        }),
-        "LOWER" => map_text(|s, out| {
-            if s.is_ascii() {
-                let start = out.len();
-                out.push_str(s);
-                out[start..].make_ascii_lowercase();
-            } else {
-                out.push_str(&s.to_lowercase());
-            }
-        }),
+        "UPPER" => cut_literal(
+            site,
+            map_text(|s, out| {
+                if s.is_ascii() {
+                    let start = out.len();
+                    out.push_str(s);
+                    out[start..].make_ascii_uppercase();
+                } else {
+                    out.push_str(&s.to_uppercase());
+                }
+            }),
+        ),
+        "LOWER" => cut_literal(
+            site,
+            map_text(|s, out| {
+                if s.is_ascii() {
+                    let start = out.len();
+                    out.push_str(s);
+                    out[start..].make_ascii_lowercase();
+                } else {
+                    out.push_str(&s.to_lowercase());
+                }
+            }),
+        ),
         "INITCAP" => map_text(initcap),
         "REVERSE" => map_text(|s, out| out.extend(s.chars().rev())),
         "REPEAT" => Arc::new(|a| {
@@ -76,6 +84,7 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
                 Ok(true)
             })
         }),
+        "ELT" if site.ret.is_binary() => Arc::new(elt_binary),
         "ELT" => Arc::new(elt),
         "PRINTF" => Arc::new(printf),
         "IS_ALPHA" => predicate(|s| !s.is_empty() && s.chars().all(char::is_alphabetic)),
@@ -90,6 +99,29 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
 pub(crate) fn chars(s: &str) -> usize {
     // Continuation bytes do not start a character.
     s.as_bytes().iter().filter(|b| (**b as i8) >= -0x40).count()
+}
+
+/// The upper or lower case of a literal may be longer than its CHAR(n): Flink folds the
+/// call to a literal of that type, which cuts it.
+fn cut_literal(site: &Site<'_>, kernel: Kernel) -> Kernel {
+    use weir_core::TypeKind::{Char, Varchar};
+    let (Char(n) | Varchar(n)) = site.ret.kind else { return kernel };
+    let written = match site.args.first() {
+        Some(Expr::Cast { arg, .. }) => arg,
+        Some(other) => other,
+        None => return kernel,
+    };
+    if !matches!(written, Expr::Literal { value: Value::String(s), .. } if !s.is_ascii()) {
+        return kernel;
+    }
+    Arc::new(move |a| {
+        let full = kernel(a)?;
+        let text = arrow::array::AsArray::as_string::<i32>(&full);
+        a.text(|i, out| {
+            out.extend(text.value(i).chars().take(n as usize));
+            Ok(true)
+        })
+    })
 }
 
 fn map_text(f: fn(&str, &mut String)) -> Kernel {
@@ -167,15 +199,30 @@ fn pad(a: &Args<'_>, left: bool) -> Result<ArrayRef> {
     })
 }
 
+/// Which argument ELT(n, a, b, ..) picks in a row, if any.
+fn elt_at(index: &crate::args::Nums<'_, Int32Type>, i: usize) -> Option<usize> {
+    if index.is_null(i) {
+        return None;
+    }
+    usize::try_from(index.get(i)).ok()?.checked_sub(1)
+}
+
+fn elt_binary(a: &Args<'_>) -> Result<ArrayRef> {
+    let index = a.nums::<Int32Type>(0)?;
+    let values: Vec<Value> = (0..a.rows)
+        .map(|i| match elt_at(&index, i).filter(|n| n + 1 < a.len()) {
+            Some(n) => Value::from_array(a.col(n + 1), a.at(n + 1, i)),
+            None => Value::Null,
+        })
+        .collect();
+    values_to_array(&values, a.ret)
+}
+
 fn elt(a: &Args<'_>) -> Result<ArrayRef> {
     let index = a.nums::<Int32Type>(0)?;
     let parts = (1..a.len()).map(|i| a.strs(i)).collect::<Result<Vec<_>>>()?;
     a.text_all(|i, out| {
-        if index.is_null(i) {
-            return Ok(false);
-        }
-        let at = usize::try_from(index.get(i)).ok().and_then(|n| n.checked_sub(1));
-        match at.and_then(|n| parts.get(n)).filter(|p| !p.is_null(i)) {
+        match elt_at(&index, i).and_then(|n| parts.get(n)).filter(|p| !p.is_null(i)) {
             Some(p) => out.push_str(p.get(i)),
             None => return Ok(false),
         }
@@ -277,7 +324,7 @@ fn convert(conversion: u8, flags: &str, value: &Value, text: Option<&str>) -> Re
             let t = format!("{:.*}", precision.unwrap_or(6), number()?);
             if flags.contains(',') { grouped(&t) } else { t }
         }
-        (b'e', _) => format!("{:.*e}", precision.unwrap_or(6), number()?),
+        (b'e', _) => java_exponent(&format!("{:.*e}", precision.unwrap_or(6), number()?)),
         (b's' | b'S', Value::Boolean(b)) => b.to_string(),
         (b's' | b'S', _) => {
             let t: String =
@@ -289,7 +336,6 @@ fn convert(conversion: u8, flags: &str, value: &Value, text: Option<&str>) -> Re
         (b'c', Value::Int(x)) => {
             u32::try_from(*x).ok().and_then(char::from_u32).map_or_else(String::new, String::from)
         }
-        (b'c', Value::String(s)) => s.chars().take(1).collect(),
         _ => return Err(Error::data(format!("format %{} does not fit", conversion as char))),
     };
     if flags.contains('+') && matches!(conversion, b'd' | b'f' | b'e') && !body.starts_with('-') {
@@ -304,6 +350,13 @@ fn convert(conversion: u8, flags: &str, value: &Value, text: Option<&str>) -> Re
         (_, true) => "0".repeat(missing) + &body,
         _ => " ".repeat(missing) + &body,
     })
+}
+
+/// An exponent with a sign and at least two digits, as Java writes it.
+fn java_exponent(text: &str) -> String {
+    let Some((mantissa, exponent)) = text.split_once('e') else { return text.to_owned() };
+    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |d| ('-', d));
+    format!("{mantissa}e{sign}{digits:0>2}")
 }
 
 /// Thousands separators in the whole part.

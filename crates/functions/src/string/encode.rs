@@ -11,7 +11,7 @@ use weir_core::{DataType, Error, Result};
 
 use crate::args::Kernel;
 use crate::cast::cast_column;
-use crate::kernels::Site;
+use crate::site::Site;
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     let text_arg = site.ty(0).is_some_and(DataType::is_string);
@@ -30,7 +30,7 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
                     out.push_str(&String::from_utf8_lossy(&bytes));
                     Ok(true)
                 }
-                Err(_) => Ok(false),
+                Err(e) => Err(Error::data(format!("Illegal base64 text: {e}"))),
             })
         }),
         "HEX" if text_arg => Arc::new(|a| {

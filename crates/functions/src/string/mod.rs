@@ -2,15 +2,17 @@
 
 mod basic;
 mod encode;
+mod java;
 mod pattern;
 mod position;
 mod split;
 mod trim;
 
+pub(crate) use java::JavaRegex;
 use weir_core::Result;
 
 use crate::args::Kernel;
-use crate::kernels::{Family, Site};
+use crate::site::{Family, Site};
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     let families: [Family; 6] = [

@@ -1,8 +1,6 @@
 //! LIKE, SIMILAR TO and regular expressions.
 //!
-//! Patterns are Java's. The engine here has no back-references, look-around or
-//! possessive quantifiers (it runs in linear time); a pattern that needs them is
-//! refused with an error. `\d`, `\w`, `\s` are ASCII as in Java.
+//! Patterns are Java's: see [`super::java`].
 
 use std::sync::Arc;
 
@@ -13,88 +11,45 @@ use weir_core::value::values_to_array;
 use weir_core::{Error, ErrorKind, Result, Value};
 
 use super::basic::chars;
+use super::java::JavaRegex;
 use crate::args::{Args, Kernel, Strs};
-use crate::kernels::Site;
+use crate::site::Site;
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     Ok(Some(match site.name {
         "LIKE" => like_kernel(site)?,
         "SIMILAR TO" => {
-            let cache = Cache::new(site, similar_to_regex)?;
+            let mut cache = Cache::new(site, |p| similar_to_regex(p, None))?;
+            if site.args.len() == 3 {
+                let (Some(pattern), Some(escape)) = (site.text(1), site.text(2)) else {
+                    return Err(Error::unsupported(
+                        "SIMILAR TO with ESCAPE and a pattern that is not a literal",
+                    ));
+                };
+                cache.fixed = Some(similar_to_regex(pattern, escape.chars().next())?);
+            }
             Arc::new(move |a| matches(a, &cache))
         }
         "REGEXP" => {
-            let cache = Cache::new(site, java_regex)?;
+            let cache = Cache::new(site, JavaRegex::new)?;
             // An empty pattern matches nothing in Flink.
             Arc::new(move |a| matches(a, &cache))
         }
-        "REGEXP_COUNT" => numbers(site, |r, s| r.find_iter(s).count() as i32)?,
+        "REGEXP_COUNT" => numbers(site, |r, s| Ok(r.count(s)? as i32))?,
         "REGEXP_INSTR" => {
-            numbers(site, |r, s| r.find(s).map_or(0, |m| chars(&s[..m.start()]) as i32 + 1))?
+            numbers(site, |r, s| Ok(r.find(s)?.map_or(0, |m| chars(&s[..m.start]) as i32 + 1)))?
         }
         "REGEXP_SUBSTR" => {
-            text(site, |r, s, _, out| r.find(s).map(|m| out.push_str(m.as_str())).is_some())?
+            text(site, |r, s, _, out| Ok(r.find(s)?.map(|m| out.push_str(&s[m])).is_some()))?
         }
         "REGEXP_EXTRACT" => text(site, |r, s, group, out| {
-            let Ok(group) = usize::try_from(group) else { return false };
-            let found = r.captures(s).and_then(|c| c.get(group));
-            found.map(|m| out.push_str(m.as_str())).is_some()
+            let Ok(group) = usize::try_from(group) else { return Ok(false) };
+            Ok(r.group(s, group)?.map(|m| out.push_str(&s[m])).is_some())
         })?,
         "REGEXP_EXTRACT_ALL" => extract_all(site)?,
         "REGEXP_REPLACE" => replace(site)?,
         _ => return Ok(None),
     }))
-}
-
-/// Compiles a Java pattern.
-pub(crate) fn java_regex(pattern: &str) -> Result<Regex> {
-    // Perl classes are ASCII in Java, Unicode here.
-    let mut out = String::with_capacity(pattern.len() + 8);
-    let mut chars = pattern.chars();
-    let mut in_class = 0usize;
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some('d') => out.push_str(if in_class > 0 { "0-9" } else { "[0-9]" }),
-                Some('w') => out.push_str(if in_class > 0 { "0-9A-Za-z_" } else { "[0-9A-Za-z_]" }),
-                Some('s') => {
-                    out.push_str(if in_class > 0 { r" \t\n\x0B\f\r" } else { r"[ \t\n\x0B\f\r]" })
-                }
-                Some('D') if in_class == 0 => out.push_str("[^0-9]"),
-                Some('W') if in_class == 0 => out.push_str("[^0-9A-Za-z_]"),
-                Some('S') if in_class == 0 => out.push_str(r"[^ \t\n\x0B\f\r]"),
-                Some('Z') => out.push('$'),
-                // Java allows an escape before every character that is no letter.
-                Some(c) if !c.is_ascii_alphanumeric() => {
-                    out.push_str(&regex::escape(&c.to_string()))
-                }
-                Some(c) => {
-                    out.push('\\');
-                    out.push(c);
-                }
-                None => out.push('\\'),
-            },
-            '[' => {
-                in_class += 1;
-                out.push(c);
-            }
-            ']' => {
-                in_class = in_class.saturating_sub(1);
-                out.push(c);
-            }
-            _ => out.push(c),
-        }
-    }
-    Regex::new(&out).map_err(|e| {
-        let beyond = ["(?=", "(?!", "(?<=", "(?<!", "(?>", "*+", "++", "?+"];
-        let reference = pattern.as_bytes().windows(2).any(|w| w[0] == b'\\' && w[1].is_ascii_digit());
-        if reference || beyond.iter().any(|b| pattern.contains(b)) {
-            return Error::unsupported(format!(
-                "the regular expression '{pattern}': look-around, back-references and possessive quantifiers"
-            ));
-        }
-        Error::data(format!("invalid regular expression '{pattern}': {e}"))
-    })
 }
 
 /// Nothing for an invalid expression, which gives NULL or FALSE; an error for
@@ -109,12 +64,12 @@ fn valid<T>(compiled: Result<T>) -> Result<Option<T>> {
 
 /// The expressions of a call: one if the pattern is a literal, else the last one used.
 struct Cache {
-    fixed: Option<Regex>,
-    compile: fn(&str) -> Result<Regex>,
+    fixed: Option<JavaRegex>,
+    compile: fn(&str) -> Result<JavaRegex>,
 }
 
 impl Cache {
-    fn new(site: &Site<'_>, compile: fn(&str) -> Result<Regex>) -> Result<Self> {
+    fn new(site: &Site<'_>, compile: fn(&str) -> Result<JavaRegex>) -> Result<Self> {
         // A broken literal pattern is reported when rows arrive, as NULL or error of the function.
         let fixed = site.text(1).map(|p| valid(compile(p))).transpose()?.flatten();
         Ok(Self { fixed, compile })
@@ -127,11 +82,11 @@ impl Cache {
 struct Session<'a> {
     cache: &'a Cache,
     patterns: Strs<'a>,
-    last: Option<(&'a str, Regex)>,
+    last: Option<(&'a str, JavaRegex)>,
 }
 
 impl Session<'_> {
-    fn get(&mut self, i: usize) -> Result<&Regex> {
+    fn get(&mut self, i: usize) -> Result<&JavaRegex> {
         if let Some(fixed) = &self.cache.fixed {
             return Ok(fixed);
         }
@@ -155,39 +110,44 @@ fn matches(a: &Args<'_>, cache: &Cache) -> Result<ArrayRef> {
         if nulls.as_ref().is_some_and(|n| n.is_null(i)) {
             out.push(None);
         } else {
-            let hit = valid(session.get(i))?.is_some_and(|r| r.is_match(s.get(i)));
+            let hit = match valid(session.get(i))? {
+                Some(r) => r.is_match(s.get(i))?,
+                None => false,
+            };
             out.push(Some(hit && !p.get(i).is_empty()));
         }
     }
     Ok(Arc::new(BooleanArray::from(out)))
 }
 
-fn numbers(site: &Site<'_>, f: fn(&Regex, &str) -> i32) -> Result<Kernel> {
-    let cache = Cache::new(site, java_regex)?;
+fn numbers(site: &Site<'_>, f: fn(&JavaRegex, &str) -> Result<i32>) -> Result<Kernel> {
+    let cache = Cache::new(site, JavaRegex::new)?;
     Ok(Arc::new(move |a| {
         let (s, p) = (a.strs(0)?, a.strs(1)?);
         let mut session = cache.session(p);
-        Ok(Arc::new(a.number::<Int32Type>(|i| Ok(valid(session.get(i))?.map(|r| f(r, s.get(i)))))?))
+        Ok(Arc::new(
+            a.number::<Int32Type>(|i| valid(session.get(i))?.map(|r| f(r, s.get(i))).transpose())?,
+        ))
     }))
 }
 
-type Extract = fn(&Regex, &str, i32, &mut String) -> bool;
+type Extract = fn(&JavaRegex, &str, i32, &mut String) -> Result<bool>;
 
 fn text(site: &Site<'_>, f: Extract) -> Result<Kernel> {
-    let cache = Cache::new(site, java_regex)?;
+    let cache = Cache::new(site, JavaRegex::new)?;
     Ok(Arc::new(move |a| {
         let (s, p) = (a.strs(0)?, a.strs(1)?);
         let group = if a.len() > 2 { Some(a.nums::<Int32Type>(2)?) } else { None };
         let mut session = cache.session(p);
         a.text(|i, out| match valid(session.get(i))? {
-            Some(r) => Ok(f(r, s.get(i), group.map_or(0, |g| g.get(i)), out)),
+            Some(r) => f(r, s.get(i), group.map_or(0, |g| g.get(i)), out),
             None => Ok(false),
         })
     }))
 }
 
 fn extract_all(site: &Site<'_>) -> Result<Kernel> {
-    let cache = Cache::new(site, java_regex)?;
+    let cache = Cache::new(site, JavaRegex::new)?;
     Ok(Arc::new(move |a| {
         let (s, p) = (a.strs(0)?, a.strs(1)?);
         let group = if a.len() > 2 { Some(a.nums::<Int32Type>(2)?) } else { None };
@@ -200,11 +160,14 @@ fn extract_all(site: &Site<'_>) -> Result<Kernel> {
             let regex = if present { valid(session.get(i))? } else { None };
             let number = usize::try_from(group).ok();
             values.push(match (regex, number) {
-                (Some(r), Some(g)) if g < r.captures_len() => Value::Array(
-                    r.captures_iter(s.get(i))
-                        .map(|c| c.get(g).map_or(Value::Null, |m| Value::String(m.as_str().into())))
-                        .collect(),
-                ),
+                (Some(r), Some(g)) if g < r.groups() => {
+                    let text = s.get(i);
+                    let found = r.group_of_all(text, g)?.into_iter();
+                    let value = |m: Option<super::java::Span>| {
+                        m.map_or(Value::Null, |m| Value::String(text[m].into()))
+                    };
+                    Value::Array(found.map(value).collect())
+                }
                 _ => Value::Null,
             });
         }
@@ -214,14 +177,13 @@ fn extract_all(site: &Site<'_>) -> Result<Kernel> {
 
 /// The replacement is taken literally, as Flink does.
 fn replace(site: &Site<'_>) -> Result<Kernel> {
-    let cache = Cache::new(site, java_regex)?;
+    let cache = Cache::new(site, JavaRegex::new)?;
     Ok(Arc::new(move |a| {
         let (s, p, by) = (a.strs(0)?, a.strs(1)?, a.strs(2)?);
         let mut session = cache.session(p);
         a.text(|i, out| {
             let Some(regex) = valid(session.get(i))? else { return Ok(false) };
-            let replaced = regex.replace_all(s.get(i), regex::NoExpand(by.get(i)));
-            out.push_str(&replaced);
+            regex.replace_all(s.get(i), by.get(i), out)?;
             Ok(true)
         })
     }))
@@ -339,14 +301,19 @@ fn like_kernel(site: &Site<'_>) -> Result<Kernel> {
 }
 
 /// SIMILAR TO: % and _ as in LIKE, the rest a regular expression over the whole text.
-fn similar_to_regex(pattern: &str) -> Result<Regex> {
+fn similar_to_regex(pattern: &str, escape: Option<char>) -> Result<JavaRegex> {
     let mut out = String::from("(?s)^(?:");
     let mut in_class = false;
-    for c in pattern.chars() {
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
         match c {
+            c if Some(c) == escape => {
+                let escaped = chars.next().map(String::from).unwrap_or_default();
+                out.push_str(&regex::escape(&escaped));
+            }
             '%' if !in_class => out.push_str(".*"),
             '_' if !in_class => out.push('.'),
-            '.' | '^' | '$' | '\\' if !in_class => {
+            '^' | '$' | '\\' if !in_class => {
                 out.push('\\');
                 out.push(c);
             }
@@ -358,5 +325,6 @@ fn similar_to_regex(pattern: &str) -> Result<Regex> {
     }
     out.push_str(")$");
     Regex::new(&out)
+        .map(JavaRegex::Linear)
         .map_err(|e| Error::data(format!("invalid SIMILAR TO pattern '{pattern}': {e}")))
 }

@@ -7,8 +7,9 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use weir_core::value::values_to_array;
 use weir_core::{Error, Result, Value};
 
+use super::java::JavaRegex;
 use crate::args::{Args, Kernel};
-use crate::kernels::Site;
+use crate::site::Site;
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     Ok(Some(match site.name {
@@ -125,12 +126,12 @@ fn str_to_map(a: &Args<'_>) -> Result<ArrayRef> {
             values.push(Value::Null);
             continue;
         }
-        let (pairs, keys) = (super::pattern::java_regex(pairs)?, super::pattern::java_regex(keys)?);
+        let (pairs, keys) = (JavaRegex::new(pairs)?, JavaRegex::new(keys)?);
         let mut entries: Vec<(Value, Value)> = Vec::new();
-        for pair in pairs.split(s.get(i)) {
-            let mut kv = keys.splitn(pair, 2);
-            let key = Value::String(kv.next().unwrap_or_default().to_owned());
-            let value = kv.next().map_or(Value::Null, |v| Value::String(v.to_owned()));
+        for pair in java_split(&pairs, s.get(i))? {
+            let at = keys.find(pair)?;
+            let key = Value::String(pair[..at.as_ref().map_or(pair.len(), |m| m.start)].to_owned());
+            let value = at.map_or(Value::Null, |m| Value::String(pair[m.end..].to_owned()));
             match entries.iter_mut().find(|(k, _)| *k == key) {
                 Some(entry) => entry.1 = value,
                 None => entries.push((key, value)),
@@ -139,6 +140,27 @@ fn str_to_map(a: &Args<'_>) -> Result<ArrayRef> {
         values.push(Value::Map(entries));
     }
     values_to_array(&values, a.ret)
+}
+
+/// Java's `String.split`: no empty pieces at the end, and none in front of a match of no width.
+fn java_split<'a>(separator: &JavaRegex, text: &'a str) -> Result<Vec<&'a str>> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut pieces: Vec<&str> = Vec::new();
+    let mut start = 0;
+    for found in separator.find_all(text)? {
+        if found.end == 0 {
+            continue;
+        }
+        pieces.push(&text[start..found.start]);
+        start = found.end;
+    }
+    pieces.push(&text[start..]);
+    while pieces.len() > 1 && pieces.last().is_some_and(|p| p.is_empty()) {
+        pieces.pop();
+    }
+    Ok(pieces)
 }
 
 /// PARSE_URL(url, part[, query key]).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use weir_core::Result;
 
 use crate::args::Kernel;
-use crate::kernels::Site;
+use crate::site::Site;
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     let (left, right, text, set) = match (site.name, site.args.len()) {

@@ -6,11 +6,11 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{Int32Type, Int64Type};
 use weir_core::{Error, Result, TypeKind};
 
-use super::{from_local_micros, local_micros};
+use super::local::{from_local_micros, local_micros};
 use crate::args::{Args, Kernel};
-use crate::arith::{interval_array, interval_values};
 use crate::calendar::{add_months, civil_from_days};
-use crate::kernels::Site;
+use crate::intervals::{interval_array, interval_values};
+use crate::site::Site;
 
 const DAY: i64 = 86_400_000_000;
 

@@ -10,7 +10,7 @@ use weir_core::{DataType, Result, TypeKind};
 use crate::args::{Args, Kernel};
 use crate::calendar::{civil_from_days, days_from_civil, days_in_month};
 use crate::cast::cast_column;
-use crate::kernels::Site;
+use crate::site::Site;
 
 pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     Ok(Some(match site.name {
@@ -44,7 +44,7 @@ fn days<'a>(a: &Args<'a>, i: usize) -> Result<Box<dyn Fn(usize) -> Option<i64> +
     let scalar = a.cols[i].is_scalar();
     Ok(Box::new(move |row| {
         let row = if scalar { 0 } else { row };
-        super::present(dates.as_ref(), row)
+        super::local::present(dates.as_ref(), row)
             .then(|| dates.as_primitive::<Date32Type>().value(row).into())
     }))
 }

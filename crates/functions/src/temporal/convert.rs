@@ -7,12 +7,12 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type};
 use weir_core::{Result, TypeKind};
 
-use super::local_micros;
+use super::local::local_micros;
 use super::pattern::{DateTime, Pattern};
 use crate::args::{Args, Kernel, Strs};
 use crate::cast::text::timestamp_of;
 use crate::context::Zone;
-use crate::kernels::Site;
+use crate::site::Site;
 use crate::ticks::{timestamps, unit_of};
 
 const DEFAULT: &str = "yyyy-MM-dd HH:mm:ss";
@@ -117,12 +117,20 @@ fn parsed(
     Ok(timestamps(values.to_vec(), nulls, a.ret))
 }
 
+/// A timestamp whose day is 29 to 31 in a month that has fewer: Java cuts it to the last one.
+fn end_of_month(text: &str) -> Option<(i64, i64)> {
+    let (date, clock) = text.trim().split_once(' ')?;
+    let (month, day) = date.rsplit_once('-').filter(|(_, d)| matches!(*d, "29" | "30" | "31"))?;
+    let last = (28..day.parse::<u8>().ok()?).rev();
+    last.into_iter().find_map(|d| timestamp_of(&format!("{month}-{d} {clock}")))
+}
+
 fn to_timestamp(site: &Site<'_>) -> Kernel {
     let patterns = Patterns::new(site, 1);
     Arc::new(move |a| {
         let s = a.strs(0)?;
         if a.len() == 1 {
-            return parsed(a, |i| Ok(timestamp_of(s.get(i))));
+            return parsed(a, |i| Ok(timestamp_of(s.get(i)).or_else(|| end_of_month(s.get(i)))));
         }
         let mut session = patterns.session(a)?;
         parsed(a, |i| {
@@ -169,7 +177,7 @@ fn instant_of_number(a: &Args<'_>) -> Result<ArrayRef> {
         a.plain::<Int64Type>(|i| crate::ticks::rescale(x.get(i), per_second(i), unit))
     } else {
         let x = a.nums::<Float64Type>(0)?;
-        a.plain::<Int64Type>(|i| crate::ticks::rescale(x.get(i) as i64, per_second(i), unit))
+        a.plain::<Int64Type>(|i| (x.get(i) * unit as f64 / per_second(i) as f64) as i64)
     };
     let (_, values, nulls) = values.into_parts();
     Ok(timestamps(values.to_vec(), nulls, a.ret))

@@ -6,13 +6,13 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Int64Type;
 use weir_core::{Error, Result, TypeKind};
 
-use super::{from_local_micros, local_micros};
+use super::local::{from_local_micros, local_micros};
 use crate::args::{Args, Kernel};
-use crate::arith::interval_values;
 use crate::calendar::{
     civil_from_days, day_of_week, day_of_year, days_from_civil, iso_day_of_week, iso_week,
 };
-use crate::kernels::Site;
+use crate::intervals::interval_values;
+use crate::site::Site;
 
 const DAY: i64 = 86_400_000_000;
 const HOUR: i64 = 3_600_000_000;
@@ -38,7 +38,7 @@ pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     if epoch_of_instant {
         return Ok(Some(Arc::new(move |a| {
             let t = crate::ticks::Ticks::of(a.col(arg))?;
-            Ok(Arc::new(a.plain::<Int64Type>(|i| t.get(a.at(arg, i)).div_euclid(t.per_second))))
+            Ok(Arc::new(a.plain::<Int64Type>(|i| t.get(a.at(arg, i)) / t.per_second)))
         })));
     }
     let months = site.ty(arg).is_some_and(|t| matches!(t.kind, TypeKind::IntervalYearMonth(..)));
@@ -56,28 +56,29 @@ fn unknown(unit: &str) -> Error {
     Error::validation(format!("the unit {unit} cannot be used here"))
 }
 
-/// A field of local microseconds.
+/// A field of local microseconds. Flink cuts towards 1970, so that times before it have
+/// negative fields.
 fn field(unit: &str) -> Result<fn(i64) -> i64> {
     Ok(match unit {
-        "NANOSECOND" => |t| t.rem_euclid(SECOND) * 1000,
-        "MICROSECOND" => |t| t.rem_euclid(SECOND),
-        "MILLISECOND" => |t| t.rem_euclid(SECOND) / 1000,
-        "SECOND" => |t| t.rem_euclid(MINUTE) / SECOND,
-        "MINUTE" => |t| t.rem_euclid(HOUR) / MINUTE,
-        "HOUR" => |t| t.rem_euclid(DAY) / HOUR,
-        "DAY" => |t| civil_from_days(t.div_euclid(DAY)).2,
-        "WEEK" => |t| iso_week(t.div_euclid(DAY)).1,
-        "MONTH" => |t| civil_from_days(t.div_euclid(DAY)).1,
-        "QUARTER" => |t| (civil_from_days(t.div_euclid(DAY)).1 + 2) / 3,
-        "YEAR" => |t| civil_from_days(t.div_euclid(DAY)).0,
-        "DECADE" => |t| civil_from_days(t.div_euclid(DAY)).0.div_euclid(10),
-        "CENTURY" => |t| (civil_from_days(t.div_euclid(DAY)).0 + 99).div_euclid(100),
-        "MILLENNIUM" => |t| (civil_from_days(t.div_euclid(DAY)).0 + 999).div_euclid(1000),
-        "DOW" => |t| day_of_week(t.div_euclid(DAY)),
-        "ISODOW" => |t| iso_day_of_week(t.div_euclid(DAY)),
-        "DOY" => |t| day_of_year(t.div_euclid(DAY)),
-        "ISOYEAR" => |t| iso_week(t.div_euclid(DAY)).0,
-        "EPOCH" => |t| t.div_euclid(SECOND),
+        "NANOSECOND" => |t| t % SECOND * 1000,
+        "MICROSECOND" => |t| t % SECOND,
+        "MILLISECOND" => |t| t % SECOND / 1000,
+        "SECOND" => |t| t % MINUTE / SECOND,
+        "MINUTE" => |t| t % HOUR / MINUTE,
+        "HOUR" => |t| t % DAY / HOUR,
+        "DAY" => |t| civil_from_days(t / DAY).2,
+        "WEEK" => |t| iso_week(t / DAY).1,
+        "MONTH" => |t| civil_from_days(t / DAY).1,
+        "QUARTER" => |t| (civil_from_days(t / DAY).1 + 2) / 3,
+        "YEAR" => |t| civil_from_days(t / DAY).0,
+        "DECADE" => |t| civil_from_days(t / DAY).0.div_euclid(10),
+        "CENTURY" => |t| (civil_from_days(t / DAY).0 + 99).div_euclid(100),
+        "MILLENNIUM" => |t| (civil_from_days(t / DAY).0 + 999).div_euclid(1000),
+        "DOW" => |t| day_of_week(t / DAY),
+        "ISODOW" => |t| iso_day_of_week(t / DAY),
+        "DOY" => |t| day_of_year(t / DAY),
+        "ISOYEAR" => |t| iso_week(t / DAY).0,
+        "EPOCH" => |t| t / SECOND,
         _ => return Err(unknown(unit)),
     })
 }

@@ -44,7 +44,7 @@ const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] =
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-const LETTERS: &[u8] = b"yuYMLdDHhKkmsSnAaEeQqwGXxZzVN";
+const LETTERS: &[u8] = b"yuYMLdDHhKkmsSnAaEecQqwWFGXxZzVN";
 
 impl Pattern {
     pub fn new(text: &str) -> Result<Self> {
@@ -129,7 +129,10 @@ impl Pattern {
                     out.push_str(if n == 4 { name } else { &name[..3] });
                 }
                 b'e' => digits(out, iso_day_of_week(days) % 7 + 1, n),
-                b'Q' | b'q' => digits(out, (month + 2) / 3, n),
+                b'c' => digits(out, iso_day_of_week(days) % 7 + 1, n),
+                b'W' => digits(out, us_week_of_month(days, day), n),
+                b'F' => digits(out, (day - 1) % 7 + 1, n),
+                b'Q' | b'q' => quarter(out, (month + 2) / 3, n),
                 b'w' => digits(out, us_week(days).1, n),
                 b'Y' => digits(out, us_week(days).0, n),
                 b'G' => out.push_str(if year > 0 { "AD" } else { "BC" }),
@@ -209,6 +212,23 @@ fn zone_offset(out: &mut String, letter: u8, n: usize, seconds: i64) {
         out.push(':');
     }
     digits(out, minutes % 60, 2);
+}
+
+fn quarter(out: &mut String, number: i64, n: usize) {
+    match n {
+        0..=2 => digits(out, number, n),
+        3 => out.push_str(&format!("Q{number}")),
+        _ => {
+            let th = ["st", "nd", "rd", "th"][(number - 1).clamp(0, 3) as usize];
+            out.push_str(&format!("{number}{th} quarter"));
+        }
+    }
+}
+
+/// Week of the month where weeks start on Sunday and the first one holds the first day.
+fn us_week_of_month(days: i64, day: i64) -> i64 {
+    let first = days - (day - 1);
+    (day - 1 + day_of_week(first) - 1) / 7 + 1
 }
 
 /// Week-based year and week where weeks start on Sunday and the first one holds

@@ -2,52 +2,9 @@
 
 use weir_core::{DataType, Result, TypeKind, Value};
 
+use super::call::{ArgType, Call};
+use super::names;
 use super::table::{Arg, coerce};
-use super::{ArgType, Call, names};
-
-/// Names of the aggregate and ranking functions.
-pub(crate) const AGGREGATES: &[&str] = &[
-    "ANY_VALUE",
-    "APPROX_COUNT_DISTINCT",
-    "ARG_MAX",
-    "ARG_MIN",
-    "ARRAY_AGG",
-    "AVG",
-    "BITMAP_AND_AGG",
-    "BITMAP_BUILD_AGG",
-    "BITMAP_OR_AGG",
-    "BITMAP_XOR_AGG",
-    "BITMAP_BUILD_CARDINALITY_AGG",
-    "BITMAP_AND_CARDINALITY_AGG",
-    "BITMAP_OR_CARDINALITY_AGG",
-    "BITMAP_XOR_CARDINALITY_AGG",
-    "COLLECT",
-    "COUNT",
-    "COUNT_IF",
-    "CUME_DIST",
-    "DENSE_RANK",
-    "FIRST_VALUE",
-    "JSON_ARRAYAGG",
-    "JSON_OBJECTAGG",
-    "LAG",
-    "LAST_VALUE",
-    "LEAD",
-    "LISTAGG",
-    "MAX",
-    "MIN",
-    "NTILE",
-    "PERCENTILE",
-    "APPROX_PERCENTILE",
-    "PERCENT_RANK",
-    "RANK",
-    "ROW_NUMBER",
-    "SINGLE_VALUE",
-    "STDDEV_POP",
-    "STDDEV_SAMP",
-    "SUM",
-    "VAR_POP",
-    "VAR_SAMP",
-];
 
 /// How a call of an aggregate function is typed.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,7 +41,7 @@ pub fn resolve_aggregate(
         other => other,
     };
     let call = Call { name: canonical, args };
-    if !AGGREGATES.contains(&canonical) {
+    if !names::AGGREGATES.contains(&canonical) {
         return Err(names::unknown_function(name, args));
     }
     if distinct && is_ranking(canonical) {
@@ -109,6 +66,9 @@ fn is_ranking(name: &str) -> bool {
 
 fn resolve(call: &Call<'_>) -> Result<AggregateSignature> {
     match call.name {
+        "COUNT" if call.len() > 1 => Err(call
+            .reject("one argument")
+            .hint("count a ROW of the columns, or CONCAT_WS of them")),
         "COUNT" | "APPROX_COUNT_DISTINCT" => keep(call, DataType::bigint().not_null()),
         "COUNT_IF" => {
             call.count(1, 1)?;
@@ -272,10 +232,7 @@ fn shift(call: &Call<'_>) -> Result<AggregateSignature> {
     }
     if call.len() == 3 {
         let default = call.ty(2);
-        if default.kind != TypeKind::Null
-            && !default.same_kind(t)
-            && !(default.is_string() && t.is_string())
-        {
+        if !offset_default_fits(default, t) {
             return Err(call.reject(&format!(
                 "a default of the value's type: explicitly cast default value {default} to {t}"
             )));
@@ -284,6 +241,28 @@ fn shift(call: &Call<'_>) -> Result<AggregateSignature> {
         nullable = t.nullable || default.nullable;
     }
     Ok(signature(call, types, t.clone().with_nullable(nullable)))
+}
+
+/// Whether the default of LAG and LEAD fits the value's type without a written cast.
+pub fn offset_default_fits(default: &DataType, value: &DataType) -> bool {
+    use TypeKind::{BigInt, Decimal, Double, Float, Int, Null, SmallInt, TinyInt};
+    if matches!(default.kind, Null)
+        || default.same_kind(value)
+        || default.is_string() && value.is_string()
+    {
+        return true;
+    }
+    let rank = |t: &DataType| match t.kind {
+        TinyInt => Some(0),
+        SmallInt => Some(1),
+        Int => Some(2),
+        BigInt => Some(3),
+        Decimal(..) => Some(4),
+        Float => Some(5),
+        Double => Some(6),
+        _ => None,
+    };
+    matches!((rank(default), rank(value)), (Some(a), Some(b)) if a <= b)
 }
 
 fn bitmap(call: &Call<'_>) -> Result<AggregateSignature> {

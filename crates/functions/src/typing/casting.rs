@@ -59,9 +59,7 @@ pub fn explicit_cast_allowed(from: &DataType, to: &DataType) -> bool {
         (Str, b) => !matches!(b, YearMonth | DayTime | Raw),
         (Bin, Bin | Raw) => true,
         (Bool, Bool | Num) | (Num, Num | Bool) => true,
-        (Num, YearMonth | DayTime) | (YearMonth | DayTime, Num) => {
-            from.is_integer() || to.is_integer()
-        }
+        (Num, YearMonth | DayTime) => from.is_integer(),
         (Date, Date | Ts | Ltz) => true,
         (Time, Time | Ts | Ltz) => true,
         (Ts, Date | Time | Ts | Ltz) | (Ltz, Date | Time | Ts | Ltz) => true,
@@ -107,18 +105,21 @@ fn rank(t: &DataType) -> u8 {
 /// without an explicit CAST.
 pub fn store_assignment_allowed(from: &DataType, to: &DataType) -> bool {
     use TypeKind::*;
+    if matches!((&from.kind, &to.kind), (Date, Timestamp(..))) {
+        return false;
+    }
     if implicit_cast_allowed(from, to) {
         return true;
     }
     if let Some(nested) = nested_cast(from, to, store_assignment_allowed) {
         return nested;
     }
-    match (&from.kind, &to.kind) {
-        (Timestamp(..), TimestampLtz(..)) | (TimestampLtz(..), Timestamp(..)) => true,
-        (Timestamp(..) | TimestampLtz(..), Date | Time(_)) => true,
-        (Date | Time(_), Timestamp(..) | TimestampLtz(..)) => true,
-        _ => from.is_numeric() && to.is_numeric(),
-    }
+    matches!(
+        (&from.kind, &to.kind),
+        (Timestamp(..), TimestampLtz(..) | Date | Time(_))
+            | (TimestampLtz(..), Timestamp(..) | Date | Time(_))
+            | (Float | Double, Decimal(..))
+    )
 }
 
 /// Casts between constructed types: field by field; None if neither is one.

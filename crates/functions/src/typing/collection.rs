@@ -2,9 +2,10 @@
 
 use weir_core::{DataType, Field, Result, TypeKind};
 
+use super::call::{Call, ScalarSignature};
+use super::casting::implicit_cast_allowed;
 use super::common::common_type;
 use super::table::{Arg, coerce};
-use super::{Call, ScalarSignature};
 
 pub(crate) fn resolve(call: &Call<'_>) -> Option<Result<ScalarSignature>> {
     Some(match call.name {
@@ -71,7 +72,7 @@ fn item(call: &Call<'_>) -> Result<ScalarSignature> {
             Ok(call.sig(vec![c.clone(), index], e.as_ref().clone().null()))
         }
         TypeKind::Map(key, value) => {
-            if !super::implicit_cast_allowed(k, key) {
+            if !implicit_cast_allowed(k, key) {
                 return Err(call.reject(&format!("a key of type {key}")));
             }
             // A literal may be longer than CHAR(n) keys: compare it as it is.
@@ -116,7 +117,7 @@ fn joined(call: &Call<'_>, e: &DataType, value: &DataType) -> Result<DataType> {
     }
     let common = common_type(&[e.clone(), value.clone()]);
     match common {
-        Some(t) if super::implicit_cast_allowed(value, e) || t.same_kind(e) => {
+        Some(t) if implicit_cast_allowed(value, e) || t.same_kind(e) => {
             Ok(if t.is_string() { t } else { e.clone().with_nullable(t.nullable) })
         }
         _ => Err(call.reject(&format!("a value of type {e}"))),
@@ -147,7 +148,7 @@ fn search(call: &Call<'_>) -> Result<ScalarSignature> {
     Ok(call.sig(vec![kept, value], ret))
 }
 
-fn merge(call: &Call<'_>) -> Result<ScalarSignature> {
+pub(super) fn merge(call: &Call<'_>) -> Result<ScalarSignature> {
     let (min, max) = if call.name == "ARRAY_CONCAT" { (1, usize::MAX) } else { (2, 2) };
     call.count(min, max)?;
     let types: Vec<DataType> = call.args.iter().map(|a| a.ty.clone()).collect();

@@ -107,8 +107,8 @@ fn common_pair(a: &DataType, b: &DataType) -> Option<DataType> {
             Timestamp(*x.max(y), TimeAttribute::None)
         }
         (Time(x), Time(y)) => Time(*x.max(y)),
-        (IntervalDayTime(..), IntervalDayTime(..)) => super::day_time_interval().kind,
-        (IntervalYearMonth(..), IntervalYearMonth(..)) => super::year_month_interval().kind,
+        (IntervalDayTime(..), IntervalDayTime(..)) => super::call::day_time_interval().kind,
+        (IntervalYearMonth(..), IntervalYearMonth(..)) => super::call::year_month_interval().kind,
         (Array(x), Array(y)) => Array(Box::new(common_nested(x, y)?)),
         (Multiset(x), Multiset(y)) => Multiset(Box::new(common_nested(x, y)?)),
         (Map(k1, v1), Map(k2, v2)) => {
@@ -135,6 +135,10 @@ pub(crate) fn common_numeric(a: &DataType, b: &DataType) -> DataType {
     if a.kind == b.kind {
         return a.clone();
     }
+    if a.is_approximate() && b.is_approximate() {
+        // Calcite holds both for equally wide: the first one wins.
+        return a.clone();
+    }
     if a.is_approximate() || b.is_approximate() {
         let wide = |t: &DataType| matches!(t.kind, Double | Decimal(..));
         return if wide(a) || wide(b) { Double.into() } else { Float.into() };
@@ -148,6 +152,13 @@ pub(crate) fn common_numeric(a: &DataType, b: &DataType) -> DataType {
     };
     let scale = x.1.max(y.1);
     adjust((x.0 - x.1).max(y.0 - y.1) + scale, scale)
+}
+
+/// BOOLEAN and text: Flink compares them for equality as they are held, so that no text
+/// equals a truth value, not even 'TRUE'.
+pub(crate) fn never_equal(a: &DataType, b: &DataType) -> bool {
+    let mixed = |x: &DataType, y: &DataType| x.kind == TypeKind::Boolean && y.is_string();
+    mixed(a, b) || mixed(b, a)
 }
 
 /// The type in which two values are compared, or None if Flink refuses.

@@ -2,8 +2,8 @@
 
 use weir_core::{DataType, Result, TypeKind};
 
+use super::call::{Call, ScalarSignature};
 use super::table::{Arg, coerce};
-use super::{Call, ScalarSignature};
 
 pub(crate) fn resolve(call: &Call<'_>) -> Option<Result<ScalarSignature>> {
     Some(match call.name {

@@ -2,7 +2,52 @@
 
 use weir_core::{DataType, Error, TypeKind};
 
-use super::{ArgType, aggregate::AGGREGATES, table::TABLE};
+use super::call::ArgType;
+use super::table::TABLE;
+
+/// Names of the aggregate and ranking functions.
+pub(crate) const AGGREGATES: &[&str] = &[
+    "ANY_VALUE",
+    "APPROX_COUNT_DISTINCT",
+    "ARG_MAX",
+    "ARG_MIN",
+    "ARRAY_AGG",
+    "AVG",
+    "BITMAP_AND_AGG",
+    "BITMAP_BUILD_AGG",
+    "BITMAP_OR_AGG",
+    "BITMAP_XOR_AGG",
+    "BITMAP_BUILD_CARDINALITY_AGG",
+    "BITMAP_AND_CARDINALITY_AGG",
+    "BITMAP_OR_CARDINALITY_AGG",
+    "BITMAP_XOR_CARDINALITY_AGG",
+    "COLLECT",
+    "COUNT",
+    "COUNT_IF",
+    "CUME_DIST",
+    "DENSE_RANK",
+    "FIRST_VALUE",
+    "JSON_ARRAYAGG",
+    "JSON_OBJECTAGG",
+    "LAG",
+    "LAST_VALUE",
+    "LEAD",
+    "LISTAGG",
+    "MAX",
+    "MIN",
+    "NTILE",
+    "PERCENTILE",
+    "APPROX_PERCENTILE",
+    "PERCENT_RANK",
+    "RANK",
+    "ROW_NUMBER",
+    "SINGLE_VALUE",
+    "STDDEV_POP",
+    "STDDEV_SAMP",
+    "SUM",
+    "VAR_POP",
+    "VAR_SAMP",
+];
 
 /// Functions that are not in the type table because their typing is special.
 const SPECIAL: &[&str] = &[
@@ -137,6 +182,7 @@ pub(crate) fn canonical(name: &str) -> String {
         "SIZE" => "CARDINALITY",
         "LCASE" => "LOWER",
         "UCASE" => "UPPER",
+        "TRANSLATE3" => "TRANSLATE",
         "RLIKE" => "REGEXP",
         "TO_VARIANT" => "PARSE_JSON",
         _ => return upper,

@@ -3,17 +3,21 @@
 
 use weir_core::{DataType, Field, Result, TypeKind};
 
+use super::call::{Call, ScalarSignature};
+use super::collection::merge;
 use super::common::{
     as_decimal, common_numeric, common_type, comparison_type, decimal_add_type,
-    decimal_divide_type, decimal_modulo_type, decimal_multiply_type,
+    decimal_divide_type, decimal_modulo_type, decimal_multiply_type, never_equal,
 };
 use super::table::{Arg, coerce, string_length};
-use super::{Call, ScalarSignature, day_time_interval, year_month_interval};
 
 pub(crate) fn resolve(call: &Call<'_>) -> Option<Result<ScalarSignature>> {
     Some(match call.name {
         "+" | "-" | "*" | "/" | "%" => arithmetic(call),
-        "=" | "<>" | "<" | "<=" | ">" | ">=" => comparison(call, call.any_nullable()),
+        "=" | "<>" | "<" | "<=" | ">" | ">=" => {
+            let unknown = (0..call.len()).any(|i| has_nullable_field(call.ty(i)));
+            comparison(call, call.any_nullable() || unknown)
+        }
         "IS DISTINCT FROM" | "IS NOT DISTINCT FROM" => comparison(call, false),
         "AND" | "OR" => booleans(call, 2, usize::MAX, call.any_nullable()),
         "NOT" => booleans(call, 1, 1, call.any_nullable()),
@@ -41,6 +45,14 @@ pub(crate) fn resolve(call: &Call<'_>) -> Option<Result<ScalarSignature>> {
         "ROW" => row(call),
         _ => return None,
     })
+}
+
+/// Rows compare as unknown where one of their fields is NULL.
+fn has_nullable_field(ty: &DataType) -> bool {
+    match &ty.kind {
+        TypeKind::Row(fields) => fields.iter().any(|f| f.ty.nullable || has_nullable_field(&f.ty)),
+        _ => false,
+    }
 }
 
 fn arithmetic(call: &Call<'_>) -> Result<ScalarSignature> {
@@ -75,6 +87,9 @@ fn other(call: &Call<'_>, i: usize) -> DataType {
 }
 
 fn numeric(call: &Call<'_>, a: &DataType, b: &DataType, nullable: bool) -> Result<ScalarSignature> {
+    if call.name == "%" && (a.is_approximate() || b.is_approximate()) {
+        return Err(call.reject("two exact numbers").hint("CAST the DOUBLE or FLOAT as DECIMAL"));
+    }
     let decimal =
         matches!(a.kind, TypeKind::Decimal(..)) || matches!(b.kind, TypeKind::Decimal(..));
     if !decimal || a.is_approximate() || b.is_approximate() {
@@ -111,6 +126,9 @@ fn comparison(call: &Call<'_>, nullable: bool) -> Result<ScalarSignature> {
     call.count(2, 2)?;
     let (a, b) = (call.ty(0), call.ty(1));
     let ordered = matches!(call.name, "<" | "<=" | ">" | ">=");
+    if !ordered && never_equal(a, b) {
+        return Ok(call.keep(DataType::boolean().with_nullable(nullable)));
+    }
     let unordered_kind = |t: &DataType| {
         matches!(
             t.kind,
@@ -120,7 +138,12 @@ fn comparison(call: &Call<'_>, nullable: bool) -> Result<ScalarSignature> {
     if ordered && (unordered_kind(a) || unordered_kind(b)) {
         return Err(call.reject("values that have an order"));
     }
-    let Some(common) = comparison_type(a, b) else {
+    // The order of a number and a text is that of numbers; equality is refused.
+    let common = match (a, b) {
+        (n, s) | (s, n) if ordered && n.is_numeric() && s.is_string() => Some(n.clone()),
+        _ => comparison_type(a, b),
+    };
+    let Some(common) = common else {
         return Err(call
             .reject("two comparable types")
             .hint(format!("write CAST(.. AS {}) around one side", a.clone().null())));
@@ -166,7 +189,7 @@ fn concat_operator(call: &Call<'_>) -> Result<ScalarSignature> {
 fn concat(call: &Call<'_>) -> Result<ScalarSignature> {
     call.count(1, usize::MAX)?;
     if matches!(call.ty(0).kind, TypeKind::Array(_)) {
-        return super::resolve_scalar("ARRAY_CONCAT", call.args);
+        return merge(&Call { name: "ARRAY_CONCAT", args: call.args });
     }
     let args = (0..call.len()).map(|i| coerce(Arg::S, call, i)).collect::<Result<Vec<_>>>()?;
     Ok(call.sig(args, DataType::string().with_nullable(call.any_nullable())))
@@ -182,10 +205,19 @@ fn coalesce(call: &Call<'_>) -> Result<ScalarSignature> {
         if call.name == "IFNULL" { 2 } else { 1 },
         if call.name == "IFNULL" { 2 } else { usize::MAX },
     )?;
-    let common = common_of(call, 0)?;
+    let common = widest(call, common_of(call, 0)?);
     let nullable = call.args.iter().all(|a| a.ty.nullable);
     let args = call.args.iter().map(|a| common.clone().with_nullable(a.ty.nullable)).collect();
     Ok(call.sig(args, common.with_nullable(nullable)))
+}
+
+/// Where Flink itself finds the common type, DOUBLE is wider than FLOAT.
+fn widest(call: &Call<'_>, common: DataType) -> DataType {
+    let doubles = call.args.iter().any(|a| a.ty.kind == TypeKind::Double);
+    match common.kind {
+        TypeKind::Float if doubles => DataType::double().with_nullable(common.nullable),
+        _ => common,
+    }
 }
 
 /// IF(condition, a, b), and NVL2(x, a, b) with any first argument.
@@ -215,7 +247,7 @@ fn nullif(call: &Call<'_>) -> Result<ScalarSignature> {
 
 fn extremum(call: &Call<'_>) -> Result<ScalarSignature> {
     call.count(1, usize::MAX)?;
-    let common = common_of(call, 0)?;
+    let common = widest(call, common_of(call, 0)?);
     let args = call.args.iter().map(|a| common.clone().with_nullable(a.ty.nullable)).collect();
     Ok(call.sig(args, common.with_nullable(call.any_nullable())))
 }
@@ -343,39 +375,4 @@ fn row(call: &Call<'_>) -> Result<ScalarSignature> {
         .map(|(i, a)| Field::new(format!("EXPR${i}"), a.ty.clone()))
         .collect();
     Ok(call.keep(DataType::from(TypeKind::Row(fields)).not_null()))
-}
-
-/// `interval * number`, `number * interval`, `interval / number`, `interval ± interval`.
-pub(crate) fn interval_number(
-    call: &Call<'_>,
-    a: &DataType,
-    b: &DataType,
-) -> Option<ScalarSignature> {
-    let normal = |t: &DataType| {
-        if matches!(t.kind, TypeKind::IntervalYearMonth(..)) {
-            year_month_interval()
-        } else {
-            day_time_interval()
-        }
-    };
-    // Integers multiply exactly; other numbers as DOUBLE.
-    let factor = |t: &DataType| {
-        if t.is_integer() { DataType::bigint() } else { DataType::double() }
-            .with_nullable(t.nullable)
-    };
-    match call.name {
-        "*" if a.is_interval() && b.is_numeric() => {
-            Some(call.sig(vec![a.clone(), factor(b)], normal(a)))
-        }
-        "*" if b.is_interval() && a.is_numeric() => {
-            Some(call.sig(vec![factor(a), b.clone()], normal(b)))
-        }
-        "/" if a.is_interval() && b.is_numeric() => {
-            Some(call.sig(vec![a.clone(), factor(b)], normal(a)))
-        }
-        "+" | "-" if a.is_interval() && b.is_interval() && normal(a) == normal(b) => {
-            Some(call.sig(vec![a.clone(), b.clone()], normal(a)))
-        }
-        _ => None,
-    }
 }

@@ -3,7 +3,7 @@
 use weir_core::types::MAX_LENGTH;
 use weir_core::{DataType, Result, TypeKind};
 
-use super::{Call, ScalarSignature};
+use super::call::{Call, ScalarSignature};
 
 /// Class of an argument.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -150,7 +150,7 @@ pub(crate) const TABLE: &[Entry] = &[
     f("TO_BASE64", &[SY], Ret::Str, Any),
     opt("INSTR", &[S, S, I, I], 2, Ret::Int, Any),
     opt("LOCATE", &[S, S, I], 2, Ret::Int, Any),
-    var("PRINTF", &[S, A], Ret::Str, Yes),
+    Entry { min: 1, ..var("PRINTF", &[S, A], Ret::Str, Yes) },
     f("STARTSWITH", &[SY, SY], Ret::Bool, Any),
     f("ENDSWITH", &[SY, SY], Ret::Bool, Any),
     f("SPLIT", &[S, S], Ret::ArrayOfStrings, Any),
@@ -174,13 +174,13 @@ pub(crate) const TABLE: &[Entry] = &[
     f("IS_DECIMAL", &[NS], Ret::Bool, No),
     f("IS_DIGIT", &[NS], Ret::Bool, No),
     // hashes
-    f("MD5", &[S], Ret::Char(32), Any),
-    f("SHA1", &[S], Ret::Char(40), Any),
-    f("SHA224", &[S], Ret::Char(56), Any),
-    f("SHA256", &[S], Ret::Char(64), Any),
-    f("SHA384", &[S], Ret::Char(96), Any),
-    f("SHA512", &[S], Ret::Char(128), Any),
-    f("SHA2", &[S, I], Ret::Varchar(128), Any),
+    f("MD5", &[SY], Ret::Char(32), Any),
+    f("SHA1", &[SY], Ret::Char(40), Any),
+    f("SHA224", &[SY], Ret::Char(56), Any),
+    f("SHA256", &[SY], Ret::Char(64), Any),
+    f("SHA384", &[SY], Ret::Char(96), Any),
+    f("SHA512", &[SY], Ret::Char(128), Any),
+    f("SHA2", &[SY, I], Ret::Varchar(128), Any),
     // JSON helpers
     f("JSON_QUOTE", &[S], Ret::Str, Any),
     f("JSON_UNQUOTE", &[S], Ret::Str, Any),

@@ -2,9 +2,8 @@
 
 use weir_core::{DataType, Result, TimeAttribute, TypeKind, Value};
 
-use super::operators::interval_number;
+use super::call::{Call, ScalarSignature, day_time_interval, year_month_interval};
 use super::table::{Arg, coerce};
-use super::{Call, ScalarSignature, day_time_interval};
 
 pub(crate) fn resolve(call: &Call<'_>) -> Option<Result<ScalarSignature>> {
     Some(match call.name {
@@ -150,7 +149,7 @@ fn minus_date(call: &Call<'_>) -> Result<ScalarSignature> {
         return Err(call.reject("two dates or timestamps"));
     }
     let ret = if matches!(unit, "YEAR" | "QUARTER" | "MONTH") {
-        super::year_month_interval()
+        year_month_interval()
     } else {
         day_time_interval()
     };
@@ -171,12 +170,16 @@ fn strings(call: &Call<'_>, min: usize, max: usize, ret: DataType) -> Result<Sca
     Ok(call.sig(args, ret))
 }
 
-/// DATE_FORMAT of a timestamp or of text; of a DATE as an extension.
+/// DATE_FORMAT of a timestamp or of text.
 fn date_format(call: &Call<'_>) -> Result<ScalarSignature> {
     call.count(2, 2)?;
     let t = call.or_default(0, DataType::timestamp(3));
-    if !(t.is_timestamp() || t.is_string() || t.kind == TypeKind::Date) {
-        return Err(call.reject("a timestamp or a character string"));
+    if !(t.is_timestamp() || t.is_string()) {
+        let error = call.reject("a timestamp or a character string");
+        return Err(match t.kind {
+            TypeKind::Date => error.hint("write DATE_FORMAT(CAST(.. AS TIMESTAMP(3)), ..)"),
+            _ => error,
+        });
     }
     let pattern = coerce(Arg::S, call, 1)?;
     Ok(call.sig(vec![t, pattern], DataType::string()))
@@ -193,7 +196,8 @@ fn to_timestamp_ltz(call: &Call<'_>) -> Result<ScalarSignature> {
     let t = call.ty(0);
     if t.is_numeric() {
         call.count(1, 2)?;
-        let first = if t.is_integer() { DataType::bigint() } else { DataType::double() };
+        // A DECIMAL loses its decimals.
+        let first = if t.is_approximate() { DataType::double() } else { DataType::bigint() };
         let mut args = vec![first.with_nullable(t.nullable)];
         let mut precision = 3;
         if call.len() == 2 {
@@ -283,6 +287,37 @@ pub(crate) fn interval_arithmetic(
         }
         "+" if b.is_datetime() && a.is_interval() => {
             Some(Ok(call.sig(vec![a.clone(), plain(b)], plain(b))))
+        }
+        _ => None,
+    }
+}
+
+/// `interval * number`, `number * interval`, `interval / number`, `interval ± interval`.
+fn interval_number(call: &Call<'_>, a: &DataType, b: &DataType) -> Option<ScalarSignature> {
+    let normal = |t: &DataType| {
+        if matches!(t.kind, TypeKind::IntervalYearMonth(..)) {
+            year_month_interval()
+        } else {
+            day_time_interval()
+        }
+    };
+    // Integers multiply exactly; other numbers as DOUBLE.
+    let factor = |t: &DataType| {
+        if t.is_integer() { DataType::bigint() } else { DataType::double() }
+            .with_nullable(t.nullable)
+    };
+    match call.name {
+        "*" if a.is_interval() && b.is_numeric() => {
+            Some(call.sig(vec![a.clone(), factor(b)], normal(a)))
+        }
+        "*" if b.is_interval() && a.is_numeric() => {
+            Some(call.sig(vec![factor(a), b.clone()], normal(b)))
+        }
+        "/" if a.is_interval() && b.is_numeric() => {
+            Some(call.sig(vec![a.clone(), factor(b)], normal(a)))
+        }
+        "+" | "-" if a.is_interval() && b.is_interval() && normal(a) == normal(b) => {
+            Some(call.sig(vec![a.clone(), b.clone()], normal(a)))
         }
         _ => None,
     }

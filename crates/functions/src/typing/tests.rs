@@ -81,7 +81,7 @@ fn calls_have_the_types_that_flink_reports() {
             split(rest.strip_suffix(')').expect("a call")).iter().map(|a| argument(a)).collect();
         let args: Vec<ArgType<'_>> =
             args.iter().map(|(ty, v)| ArgType { ty, literal: v.as_ref() }).collect();
-        let found = if aggregate::AGGREGATES.contains(&name) || name == "VARIANCE" {
+        let found = if names::AGGREGATES.contains(&name) || name == "VARIANCE" {
             resolve_aggregate(name, &args, false).map(|s| s.return_type)
         } else {
             resolve_scalar(name, &args).map(|s| s.return_type)

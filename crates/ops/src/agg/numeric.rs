@@ -1,6 +1,9 @@
 //! COUNT, SUM, AVG, the variances and the bit aggregates.
 
-use arrow::array::{Array, ArrayRef};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array};
+use arrow::datatypes::{DataType as ArrowType, Decimal128Type, Int64Type};
 use weir_core::types::TypeKind;
 use weir_core::{DataType, Error, Result};
 use weir_state::Reader;
@@ -71,6 +74,11 @@ struct Sum<T> {
     sum: T,
     square: T,
     count: i64,
+}
+
+/// Counts of the slots, as the second column of a partial state.
+fn counts<T>(sums: &[Sum<T>], slots: &[u32]) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(slots.iter().map(|&s| sums[s as usize].count)))
 }
 
 /// How a pair (sum, count) becomes the result.
@@ -222,6 +230,23 @@ impl Accumulator for IntSums {
         s.count += input.i64()?;
         Ok(())
     }
+    fn partial_types(&self) -> Option<Vec<ArrowType>> {
+        let plain = !matches!(self.finish, Finish::Variance { .. });
+        plain.then(|| vec![ArrowType::Int64; 2])
+    }
+    fn partial(&self, slots: &[u32]) -> Result<Vec<ArrayRef>> {
+        let sums = slots.iter().map(|&s| self.slots[s as usize].sum);
+        Ok(vec![Arc::new(Int64Array::from_iter_values(sums)), counts(&self.slots, slots)])
+    }
+    fn merge_partial(&mut self, slots: &[u32], state: &[ArrayRef]) -> Result<()> {
+        let [sums, counts] = [0, 1].map(|i| state[i].as_primitive::<Int64Type>().values());
+        for ((&slot, &sum), &count) in slots.iter().zip(sums).zip(counts) {
+            let s = &mut self.slots[slot as usize];
+            s.sum = s.sum.wrapping_add(sum);
+            s.count += count;
+        }
+        Ok(())
+    }
 }
 
 impl Accumulator for FloatSums {
@@ -328,6 +353,24 @@ impl Accumulator for DecimalSums {
         let s = &mut self.slots[slot];
         s.sum = s.sum.wrapping_add(input.i128()?);
         s.count += input.i64()?;
+        Ok(())
+    }
+    fn partial_types(&self) -> Option<Vec<ArrowType>> {
+        Some(vec![ArrowType::Decimal128(38, 0), ArrowType::Int64])
+    }
+    fn partial(&self, slots: &[u32]) -> Result<Vec<ArrayRef>> {
+        let sums = slots.iter().map(|&s| self.slots[s as usize].sum);
+        let sums = Decimal128Array::from_iter_values(sums).with_precision_and_scale(38, 0)?;
+        Ok(vec![Arc::new(sums), counts(&self.slots, slots)])
+    }
+    fn merge_partial(&mut self, slots: &[u32], state: &[ArrayRef]) -> Result<()> {
+        let sums = state[0].as_primitive::<Decimal128Type>().values();
+        let counts = state[1].as_primitive::<Int64Type>().values();
+        for ((&slot, &sum), &count) in slots.iter().zip(sums).zip(counts) {
+            let s = &mut self.slots[slot as usize];
+            s.sum = s.sum.wrapping_add(sum);
+            s.count += count;
+        }
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 use arrow::array::{Array, ArrayRef};
 use weir_core::value::values_to_array;
 use weir_core::{DataType, Error, Result, Value};
+use weir_functions::BitmapFold;
 use weir_spec::AggregateCall;
 use weir_state::bytes::put_varint;
 use weir_state::{Reader, read_value, write_value};
@@ -32,6 +33,8 @@ enum What {
     JsonArray {
         null: bool,
     },
+    /// Of numbers, or of bitmaps.
+    Bitmap(Option<BitmapFold>),
 }
 
 struct Values {
@@ -76,6 +79,10 @@ pub fn build(
             "LISTAGG" | "STRING_AGG" => What::List,
             "ARRAY_AGG" => What::Array,
             "COLLECT" => What::Multiset,
+            "BITMAP_BUILD_AGG" | "BITMAP_BUILD_CARDINALITY_AGG" => What::Bitmap(None),
+            "BITMAP_AND_AGG" | "BITMAP_AND_CARDINALITY_AGG" => What::Bitmap(Some(BitmapFold::And)),
+            "BITMAP_OR_AGG" | "BITMAP_OR_CARDINALITY_AGG" => What::Bitmap(Some(BitmapFold::Or)),
+            "BITMAP_XOR_AGG" | "BITMAP_XOR_CARDINALITY_AGG" => What::Bitmap(Some(BitmapFold::Xor)),
             // The last argument is the ON NULL clause.
             "JSON_OBJECTAGG" => What::JsonObject { null: !clause(literal(2)).contains("ABSENT") },
             "JSON_ARRAYAGG" => What::JsonArray { null: clause(literal(1)).starts_with("NULL") },
@@ -172,12 +179,33 @@ impl Values {
                 }
                 Value::Map(counts)
             }
+            What::Bitmap(_) if rows.is_empty() => Value::Null,
+            What::Bitmap(fold) => self.bitmap(fold, rows)?,
             What::JsonObject { null } => self.object(rows, null),
             What::JsonArray { .. } => {
                 let items: Vec<String> = firsts().map(|v| json(v, &self.types[0])).collect();
                 Value::String(format!("[{}]", items.join(",")))
             }
         })
+    }
+
+    /// The bitmap of the rows' numbers, or of their bitmaps; its cardinality if that is asked.
+    fn bitmap(&self, fold: Option<BitmapFold>, rows: &[Vec<Value>]) -> Result<Value> {
+        let firsts = rows.iter().filter_map(|r| r.first());
+        let bytes = match fold {
+            None => weir_functions::bitmap_of(firsts.filter_map(Value::as_i64))?,
+            Some(fold) => weir_functions::fold_bitmaps(
+                fold,
+                firsts.filter_map(|v| match v {
+                    Value::Bytes(b) => Some(b.as_slice()),
+                    _ => None,
+                }),
+            )?,
+        };
+        if self.ty.kind == weir_core::TypeKind::Bitmap {
+            return Ok(Value::Bytes(bytes));
+        }
+        Ok(Value::Int(weir_functions::bitmap_cardinality(&bytes)? as i64))
     }
 
     fn object(&self, rows: &[Vec<Value>], null: bool) -> Value {

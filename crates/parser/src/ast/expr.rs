@@ -228,6 +228,15 @@ pub enum ExprKind {
         /// The later time.
         to: Box<Expr>,
     },
+    /// `(a - b) DAY`, the difference of two times as an interval
+    TimeDifference {
+        /// The later time.
+        from: Box<Expr>,
+        /// What is taken away.
+        minus: Box<Expr>,
+        /// The fields of the interval.
+        qualifier: IntervalQualifier,
+    },
     /// `a IS [NOT] JSON [VALUE | ARRAY | OBJECT | SCALAR]`
     IsJson {
         /// What is tested.

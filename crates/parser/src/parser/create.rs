@@ -182,7 +182,25 @@ impl Parser<'_> {
     fn table_after_kind(&mut self, mode: CreateMode, temporary: bool) -> PResult<StatementKind> {
         let if_not_exists = self.if_not_exists();
         let name = self.object_name()?;
-        let schema = self.table_schema()?;
+        let mut schema = self.table_schema()?;
+        if self.doris_clauses_follow() {
+            let (comment, distribution, partitioned_by, options) =
+                self.doris_clauses(&name, &mut schema)?;
+            let query = self.table_query()?;
+            return Ok(StatementKind::CreateTable(Box::new(CreateTable {
+                mode,
+                temporary,
+                if_not_exists,
+                name,
+                schema,
+                comment,
+                distribution,
+                partitioned_by,
+                options,
+                like: None,
+                query,
+            })));
+        }
         let comment = self.comment()?;
         let distribution = self.distribution()?;
         let partitioned_by = self.partitioned_by()?;

@@ -6,6 +6,9 @@ use crate::keywords;
 use crate::lexer::{Symbol, TokenKind};
 use crate::precedence as prec;
 
+/// Fields that may stand behind a difference of two times.
+const DIFFERENCE_UNITS: &[&str] = &["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"];
+
 impl Parser<'_> {
     pub(crate) fn expr(&mut self) -> PResult<Expr> {
         self.expr_above(0)
@@ -372,6 +375,9 @@ impl Parser<'_> {
         Ok(match inside {
             Parenthesised::Query(q) => Expr::new(ExprKind::Subquery(q), span),
             Parenthesised::List(mut list) => match (list.pop(), list.is_empty()) {
+                (Some(only), true) if self.peek_any(DIFFERENCE_UNITS) => {
+                    self.time_difference(only, start)?
+                }
                 (Some(only), true) => only,
                 (last, _) => {
                     list.extend(last);
@@ -379,6 +385,16 @@ impl Parser<'_> {
                 }
             },
         })
+    }
+
+    /// `(a - b) DAY TO SECOND`; the units are reserved words, so no alias is meant.
+    fn time_difference(&mut self, inside: Expr, start: u32) -> PResult<Expr> {
+        let ExprKind::Binary { left, op: BinaryOp::Minus, right } = inside.kind else {
+            return Ok(inside);
+        };
+        let qualifier = self.interval_qualifier()?;
+        let kind = ExprKind::TimeDifference { from: left, minus: right, qualifier };
+        Ok(Expr::new(kind, self.span_from(start)))
     }
 
     /// What stands between `(`, already taken, and `)`, which it takes: a

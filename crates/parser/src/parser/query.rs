@@ -210,6 +210,11 @@ impl Parser<'_> {
         let hints = self.hints()?;
         let stream = self.accept_kw("STREAM");
         let quantifier = self.set_quantifier();
+        if self.peek_kw("FROM") {
+            let hint = "name the columns, or write * for all of them";
+            let message = "unexpected FROM: the select list is empty";
+            return self.fail_hint(self.peek().span, message, hint.to_string());
+        }
         let projection = self.comma_list(Self::select_item)?;
         let mut select = Select {
             hints,

@@ -139,20 +139,13 @@ impl Parser<'_> {
 
     /// A phrase here that only another dialect has.
     fn foreign_words(&self) -> Option<(&'static str, &'static str)> {
-        let paren_after = |n| self.symbol_at(n) == Some(Symbol::LParen);
         let engine = self.peek_kw("ENGINE") && self.symbol_at(1) == Some(Symbol::Eq);
-        Some(if engine && self.kw_at(2, "OLAP") {
-            ("Doris", "ENGINE = OLAP")
-        } else if engine {
+        Some(if engine && !self.kw_at(2, "OLAP") {
             ("MySQL", "ENGINE")
-        } else if self.peek_kws(&["DUPLICATE", "KEY"]) {
-            ("Doris", "DUPLICATE KEY")
         } else if self.peek_kws(&["AGGREGATE", "KEY"]) {
             ("Doris", "AGGREGATE KEY")
         } else if self.peek_kws(&["ROUTINE", "LOAD"]) {
             ("Doris", "ROUTINE LOAD")
-        } else if self.peek_kw("PROPERTIES") && paren_after(1) {
-            ("Doris", "PROPERTIES")
         } else if self.peek_kw("AUTO_INCREMENT") {
             ("MySQL", "AUTO_INCREMENT")
         } else if self.peek_kws(&["ON", "UPDATE", "CURRENT_TIMESTAMP"]) {

@@ -406,7 +406,12 @@ impl Parser<'_> {
 
     fn semantics_follows(&self) -> bool {
         let function = self.ident_at(1) || keywords::is_function_word(self.word_at(1));
-        function && self.symbol_at(2) == Some(Symbol::LParen)
+        match self.symbol_at(2) {
+            Some(Symbol::LParen) => function,
+            // `FINAL a.x`
+            Some(Symbol::Dot) => self.ident_at(1),
+            _ => false,
+        }
     }
 
     fn match_semantics(&mut self) -> PResult<ExprKind> {

@@ -98,6 +98,15 @@ impl Parser<'_> {
         };
         if let Some(near) = near {
             error.hint = Some(format!("did you mean {near}?"));
+        } else if self.peek_any(&["LEFT", "RIGHT", "FULL", "INNER", "CROSS", "JOIN"]) {
+            let hint = "a join is a part of a query: SELECT .. FROM source JOIN ..";
+            error.hint = Some(hint.to_string());
+        } else if self.peek_any(&["FROM", "WHERE", "GROUP", "HAVING", "ORDER", "UNION"]) {
+            error.hint = Some("a clause is a part of a query: SELECT .. FROM ..".to_string());
+        } else if self.peek_any(&["PRIMARY", "INDEX", "KEY", "UNIQUE"]) {
+            let hint = "a key stands inside CREATE TABLE: CREATE TABLE t (id BIGINT, \
+                        PRIMARY KEY (id) NOT ENFORCED); Flink has no indexes";
+            error.hint = Some(hint.to_string());
         }
         Err(error)
     }

@@ -3,7 +3,7 @@
 use super::Printer;
 use crate::ast::*;
 
-impl Printer {
+impl Printer<'_> {
     pub(super) fn create_table(&mut self, create: &CreateTable) {
         self.put(match create.mode {
             CreateMode::Create => "CREATE ",

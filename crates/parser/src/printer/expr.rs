@@ -4,7 +4,7 @@ use super::Printer;
 use crate::ast::*;
 use crate::precedence as prec;
 
-impl Printer {
+impl Printer<'_> {
     /// Prints an expression where operators bind at least as tight as `min`,
     /// in parentheses if it does not.
     pub(super) fn expr(&mut self, expr: &Expr, min: u8) {
@@ -24,7 +24,10 @@ impl Printer {
 
     fn expr_kind(&mut self, kind: &ExprKind) {
         match kind {
-            ExprKind::Identifier(name) => self.object_name(name),
+            ExprKind::Identifier(name) => match self.names.as_ref().and_then(|n| n.column(name)) {
+                Some(full) => self.object_name(&full),
+                None => self.object_name(name),
+            },
             ExprKind::Literal(literal) => self.literal(literal),
             ExprKind::IntervalExpr { negative, value, qualifier } => {
                 self.interval_expr(*negative, value, qualifier)
@@ -70,6 +73,12 @@ impl Printer {
             ExprKind::MatchSemantics { is_final, expr } => {
                 self.put(if *is_final { "FINAL " } else { "RUNNING " });
                 self.expr(expr, prec::PRIMARY);
+            }
+            ExprKind::TimeDifference { from, minus, qualifier } => {
+                self.put("(");
+                self.binary(from, BinaryOp::Minus, minus);
+                self.put(") ");
+                self.interval_qualifier(qualifier);
             }
             ExprKind::Default => self.put("DEFAULT"),
             ExprKind::SequenceValue { next, name } => {
@@ -139,6 +148,7 @@ impl Printer {
             }
             UnaryOp::Plus | UnaryOp::Minus => {
                 self.put(if op == UnaryOp::Plus { "+" } else { "-" });
+                self.put_if(self.names.is_some(), " ");
                 // Two signs in a row would begin a comment.
                 self.expr(expr, prec::SIGN + 1);
             }
@@ -163,6 +173,7 @@ impl Printer {
             ExprKind::Between { expr, negated, symmetric, low, high } => {
                 self.tested(expr, *negated, "BETWEEN ");
                 self.put_if(*symmetric, "SYMMETRIC ");
+                self.put_if(!*symmetric && self.names.is_some(), "ASYMMETRIC ");
                 self.expr(low, prec::LIKE + 1);
                 self.put(" AND ");
                 self.expr(high, prec::LIKE + 1);

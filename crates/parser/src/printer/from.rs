@@ -3,7 +3,7 @@
 use super::Printer;
 use crate::ast::*;
 
-impl Printer {
+impl Printer<'_> {
     pub(super) fn table_with_joins(&mut self, table: &TableWithJoins) {
         self.table_factor(&table.relation);
         for join in &table.joins {
@@ -37,6 +37,11 @@ impl Printer {
 
     pub(super) fn table_factor(&mut self, factor: &TableFactor) {
         self.table_kind(&factor.kind);
+        if let (Some(_), None, TableFactorKind::Table { name, .. }) =
+            (&self.names, &factor.alias, &factor.kind)
+        {
+            self.alias(name.0.last());
+        }
         if let Some(alias) = &factor.alias {
             self.alias(Some(&alias.name));
             if !alias.columns.is_empty() {
@@ -52,7 +57,10 @@ impl Printer {
     fn table_kind(&mut self, kind: &TableFactorKind) {
         match kind {
             TableFactorKind::Table { name, hints, system_time } => {
-                self.object_name(name);
+                match self.names.as_ref().and_then(|n| n.table(name)) {
+                    Some(full) => self.object_name(&full),
+                    None => self.object_name(name),
+                }
                 self.hints(hints);
                 if let Some(time) = system_time {
                     self.put(" FOR SYSTEM_TIME AS OF ");

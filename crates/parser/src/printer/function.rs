@@ -9,7 +9,7 @@ use crate::precedence as prec;
 /// Functions that are read by a syntax of their own unless quoted.
 const SPECIAL: [&str; 4] = ["DESCRIPTOR", "MAP", "TIMESTAMPADD", "TIMESTAMPDIFF"];
 
-impl Printer {
+impl Printer<'_> {
     pub(super) fn function_call(&mut self, call: &FunctionCall) {
         self.function_name(call);
         if call.parens {

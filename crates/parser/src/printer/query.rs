@@ -3,21 +3,49 @@
 use super::Printer;
 use crate::ast::*;
 
-impl Printer {
+impl Printer<'_> {
     pub(super) fn query(&mut self, query: &Query) {
         if let Some(with) = &query.with {
             self.put(if with.recursive { "WITH RECURSIVE " } else { "WITH " });
             self.separated(&with.ctes, ", ", Self::cte);
             self.clause();
         }
-        self.set_expr(&query.body, 0);
+        // ORDER BY names the columns of the SELECT before it.
+        if let SetExpr::Select(select) = &query.body {
+            self.enter(select);
+            self.select_clauses(select);
+            self.ordered(query);
+            self.leave();
+        } else {
+            self.set_expr(&query.body, 0);
+            self.ordered(query);
+        }
+    }
+
+    fn ordered(&mut self, query: &Query) {
         if !query.order_by.is_empty() {
             self.clause();
             self.order_by("", &query.order_by);
         }
-        self.count_clause("LIMIT ", query.limit.as_ref(), "");
+        let in_full = self.names.is_some();
+        if !in_full {
+            self.count_clause("LIMIT ", query.limit.as_ref(), "");
+        }
         self.count_clause("OFFSET ", query.offset.as_ref(), " ROWS");
-        self.count_clause("FETCH NEXT ", query.fetch.as_ref(), " ROWS ONLY");
+        let fetch = query.fetch.as_ref().or(query.limit.as_ref().filter(|_| in_full));
+        self.count_clause("FETCH NEXT ", fetch, " ROWS ONLY");
+    }
+
+    fn enter(&mut self, select: &Select) {
+        if let Some(names) = self.names.as_mut() {
+            names.enter(select);
+        }
+    }
+
+    fn leave(&mut self) {
+        if let Some(names) = self.names.as_mut() {
+            names.leave();
+        }
     }
 
     fn count_clause(&mut self, before: &str, count: Option<&Expr>, after: &str) {
@@ -36,6 +64,9 @@ impl Printer {
             self.idents(&cte.columns);
         }
         self.paren_query(" AS ", &cte.query);
+        if let Some(names) = self.names.as_mut() {
+            names.define(cte);
+        }
     }
 
     /// Prints a body; set operators that bind no tighter than `min` get
@@ -78,12 +109,19 @@ impl Printer {
     }
 
     pub(super) fn values_row(&mut self, row: &ValuesRow) {
+        self.put_if(self.names.is_some(), "ROW");
         self.put("(");
         self.exprs(&row.exprs);
         self.put(")");
     }
 
     fn select(&mut self, select: &Select) {
+        self.enter(select);
+        self.select_clauses(select);
+        self.leave();
+    }
+
+    fn select_clauses(&mut self, select: &Select) {
         self.put("SELECT");
         self.hints(&select.hints);
         self.put(" ");
@@ -125,10 +163,16 @@ impl Printer {
 
     fn select_item(&mut self, item: &SelectItem) {
         match item {
-            SelectItem::Wildcard(_) => self.put("*"),
+            SelectItem::Wildcard(_) => {
+                if !self.star(None) {
+                    self.put("*");
+                }
+            }
             SelectItem::QualifiedWildcard { qualifier, .. } => {
-                self.object_name(qualifier);
-                self.put(".*");
+                if !self.star(Some(qualifier)) {
+                    self.object_name(qualifier);
+                    self.put(".*");
+                }
             }
             SelectItem::ExprWildcard { expr, .. } => {
                 self.base(expr);
@@ -139,6 +183,15 @@ impl Printer {
                 self.alias(alias.as_ref());
             }
         }
+    }
+
+    /// Prints the columns that a star stands for, if names are put in full.
+    fn star(&mut self, qualifier: Option<&ObjectName>) -> bool {
+        let columns = self.names.as_ref().and_then(|n| n.star(qualifier));
+        if let Some(columns) = &columns {
+            self.list(columns, Self::object_name);
+        }
+        columns.is_some()
     }
 
     pub(super) fn alias(&mut self, alias: Option<&Ident>) {

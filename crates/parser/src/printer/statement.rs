@@ -3,7 +3,7 @@
 use super::Printer;
 use crate::ast::*;
 
-impl Printer {
+impl Printer<'_> {
     pub(super) fn statement(&mut self, statement: &Statement) {
         match &statement.kind {
             StatementKind::Query(query) => self.query(query),

@@ -3,7 +3,7 @@
 use super::Printer;
 use crate::ast::*;
 
-impl Printer {
+impl Printer<'_> {
     pub(super) fn data_type(&mut self, data_type: &DataType) {
         self.type_kind(&data_type.kind);
         match data_type.nullable {

@@ -92,14 +92,22 @@ pub fn map_inputs(rel: Rel, f: &impl Fn(Rel) -> Rel) -> Rel {
         RelOp::TemporalJoin { left, right, kind, condition, left_time } => {
             RelOp::TemporalJoin { left: b(left), right: b(right), kind, condition, left_time }
         }
-        RelOp::Unnest { input, collection, flatten, ordinality, outer } => {
-            RelOp::Unnest { input: b(input), collection, flatten, ordinality, outer }
+        RelOp::LookupJoin { input, table, kind, condition, hint } => {
+            RelOp::LookupJoin { input: b(input), table, kind, condition, hint }
+        }
+        RelOp::Unnest { input, collection, flatten, ordinality, condition, outer } => {
+            RelOp::Unnest { input: b(input), collection, flatten, ordinality, condition, outer }
         }
         RelOp::Union(inputs) => RelOp::Union(inputs.into_iter().map(f).collect()),
         RelOp::Sort { input, keys, offset, fetch } => {
             RelOp::Sort { input: b(input), keys, offset, fetch }
         }
         RelOp::Over { input, over } => RelOp::Over { input: b(input), over },
+        RelOp::Match { input, spec } => RelOp::Match { input: b(input), spec },
+        RelOp::ToChangelog { input, codes } => RelOp::ToChangelog { input: b(input), codes },
+        RelOp::FromChangelog { input, column, codes } => {
+            RelOp::FromChangelog { input: b(input), column, codes }
+        }
     };
     Rel::new(op, rel.schema)
 }

@@ -1,15 +1,18 @@
 //! Column pruning, down to single fields of nested rows.
 //!
 //! A requirement is a [`Path`]: an output column, then field positions inside
-//! it. [`prune`] returns a node that offers one column per required path. Scans
+//! it. `prune` returns a node that offers one column per required path. Scans
 //! read exactly the paths asked for, so a decoder never builds a struct that is
-//! only taken apart again.
+//! only taken apart again. A table that a job uses several times is read once:
+//! [`Stems`] first collects what all its uses read, then gives each use the same
+//! scan, which the planner recognises as equal nodes.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use weir_core::{DataType, Field, Schema, TimeAttribute};
 use weir_functions::Expr;
-use weir_spec::{AggregateCall, JoinKind, ReadColumn, SortKey};
+use weir_spec::{AggregateCall, JoinKind, OverSpec, ReadColumn, SortKey, WindowKind, WindowSpec};
 use weir_sql::rel::{Rel, RelOp, Scan, join_schema};
 
 /// An output column, then field positions inside it.
@@ -18,12 +21,16 @@ type Path = Vec<usize>;
 /// Where each required path is in the output of the pruned node.
 type Places = BTreeMap<Path, usize>;
 
+/// Prunes a plan whose tables are read once per use; the root keeps all its columns.
+pub fn prune_alone(rel: Rel, keep_watermarks: bool) -> Rel {
+    prune_root(rel, &Pruner { keep_watermarks, stems: None })
+}
+
 /// Prunes a whole plan; the root keeps all its columns.
-/// Without `keep_watermarks`, watermark nodes vanish.
-pub fn prune_root(rel: Rel, keep_watermarks: bool) -> Rel {
+fn prune_root(rel: Rel, pruner: &Pruner) -> Rel {
     let schema = rel.schema.clone();
     let needed = (0..schema.len()).map(|i| vec![i]).collect();
-    let (pruned, places) = Pruner { keep_watermarks }.prune(rel, needed);
+    let (pruned, places) = pruner.prune(rel, needed);
     let exprs = (0..schema.len())
         .map(|i| Expr::column(places[&vec![i]], schema.fields[i].ty.clone()))
         .collect();
@@ -38,6 +45,7 @@ pub fn uses_event_time(rel: &Rel) -> bool {
         | RelOp::GroupWindowAggregate { .. }
         | RelOp::TemporalJoin { .. } => true,
         RelOp::Over { over, .. } => over.time_ordered,
+        RelOp::Match { spec, .. } => spec.event_time,
         RelOp::Join { left, right, .. } => {
             // A possible interval join.
             [left, right].iter().all(|s| s.schema.fields.iter().any(|f| rowtime(&f.ty)))
@@ -147,14 +155,101 @@ fn add(paths: &mut Vec<Path>, path: Path) {
     }
 }
 
+/// Adds the columns that a call reads.
+fn call_paths(call: &AggregateCall, out: &mut Vec<Path>) {
+    let sorts = call.order_by.iter().map(|k| k.column);
+    for i in call.args.iter().copied().chain(call.filter).chain(sorts) {
+        add(out, vec![i]);
+    }
+}
+
+fn relocate_call(call: &mut AggregateCall, places: &Places) {
+    let at = |i: usize| places[&vec![i]];
+    call.args.iter_mut().for_each(|a| *a = at(*a));
+    call.filter = call.filter.map(at);
+    for k in &mut call.order_by {
+        *k = relocate_key(*k, places);
+    }
+}
+
+fn relocate_key(key: SortKey, places: &Places) -> SortKey {
+    SortKey { column: places[&vec![key.column]], ..key }
+}
+
+/// A table with its computed columns and watermark, and what all its uses read.
+struct Stem {
+    rel: Rel,
+    needed: Vec<Path>,
+}
+
+/// The tables of a job. A table that is used several times is read once, with
+/// the columns of all its uses.
+#[derive(Default)]
+pub struct Stems(Vec<Stem>);
+
+impl Stems {
+    fn is_stem(rel: &Rel) -> bool {
+        matches!(rel.op, RelOp::Watermark { .. } | RelOp::Scan(_))
+    }
+
+    fn of(&mut self, rel: &Rel) -> &mut Vec<Path> {
+        let at = self.0.iter().position(|s| s.rel == *rel).unwrap_or_else(|| {
+            self.0.push(Stem { rel: rel.clone(), needed: Vec::new() });
+            self.0.len() - 1
+        });
+        &mut self.0[at].needed
+    }
+
+    /// Notes what a plan reads of its tables.
+    pub fn collect(&mut self, rel: &Rel, keep_watermarks: bool) {
+        let pruner = Pruner { keep_watermarks, stems: Some(RefCell::new(std::mem::take(self))) };
+        prune_root(rel.clone(), &pruner);
+        *self = pruner.stems.map(RefCell::into_inner).unwrap_or_default();
+    }
+
+    /// Prunes a plan whose tables have been collected; the root keeps all its columns.
+    pub fn prune(&mut self, rel: Rel, keep_watermarks: bool) -> Rel {
+        let pruner = Pruner { keep_watermarks, stems: Some(RefCell::new(std::mem::take(self))) };
+        let pruned = prune_root(rel, &pruner);
+        *self = pruner.stems.map(RefCell::into_inner).unwrap_or_default();
+        pruned
+    }
+}
+
 struct Pruner {
+    /// Without it, watermark nodes vanish.
     keep_watermarks: bool,
+    /// None inside of a stem.
+    stems: Option<RefCell<Stems>>,
 }
 
 impl Pruner {
-    /// A node with one column per path of `needed`, in that order where the
-    /// operator can choose, and the place of each.
+    /// A node that offers at least the paths of `needed`, and the place of each.
     fn prune(&self, rel: Rel, needed: Vec<Path>) -> (Rel, Places) {
+        match &self.stems {
+            Some(stems) if Stems::is_stem(&rel) => {
+                let mut stems = stems.borrow_mut();
+                let all = stems.of(&rel);
+                needed.into_iter().for_each(|p| add(all, p));
+                let inside = Pruner { keep_watermarks: self.keep_watermarks, stems: None };
+                inside.prune_node(rel, all.clone())
+            }
+            _ => self.prune_node(rel, needed),
+        }
+    }
+
+    /// Like `prune`, with exactly the columns of `needed`: in front of operators
+    /// that send or keep whole rows.
+    fn prune_exact(&self, rel: Rel, needed: Vec<Path>) -> (Rel, Places) {
+        let (rel, places) = self.prune(rel, needed.clone());
+        if rel.schema.len() == needed.len() {
+            return (rel, places);
+        }
+        let at: Vec<usize> = needed.iter().map(|p| places[p]).collect();
+        (rel.select(&at), places_of(&needed))
+    }
+
+    fn prune_node(&self, rel: Rel, needed: Vec<Path>) -> (Rel, Places) {
         let schema = rel.schema;
         match rel.op {
             RelOp::Scan(scan) => prune_scan(scan, &schema, needed),
@@ -185,6 +280,20 @@ impl Pruner {
             RelOp::Join { left, right, kind, condition } => {
                 self.prune_join(*left, *right, kind, condition, needed)
             }
+            RelOp::WindowTvf { input, window } => {
+                self.prune_window_tvf(*input, window, &schema, needed)
+            }
+            RelOp::Over { input, over } => self.prune_over(*input, over, &schema, needed),
+            RelOp::Sort { input, keys, offset, fetch } => {
+                let mut below = needed.clone();
+                keys.iter().for_each(|k| add(&mut below, vec![k.column]));
+                let (input, places) = self.prune_exact(*input, below);
+                let keys = keys.into_iter().map(|k| relocate_key(k, &places)).collect();
+                let schema = input.schema.clone();
+                let input = Box::new(input);
+                (Rel::new(RelOp::Sort { input, keys, offset, fetch }, schema), places)
+            }
+            RelOp::Union(inputs) => self.prune_union(inputs, &schema, needed),
             op => {
                 let whole = self.prune_whole(Rel::new(op, schema));
                 expose_fields(whole, needed)
@@ -236,8 +345,8 @@ impl Pruner {
                 on_right.push(q);
             }
         }
-        let (left, left_places) = self.prune(left, on_left);
-        let (right, right_places) = self.prune(right, on_right);
+        let (left, left_places) = self.prune_exact(left, on_left);
+        let (right, right_places) = self.prune_exact(right, on_right);
         let new_width = left.schema.len();
         let mut places = left_places;
         for (mut p, at) in right_places {
@@ -248,6 +357,90 @@ impl Pruner {
         let schema = join_schema(&left.schema, &right.schema, kind);
         let op = RelOp::Join { left: Box::new(left), right: Box::new(right), kind, condition };
         (Rel::new(op, schema), places)
+    }
+
+    /// Output = the input columns that are needed, then the window columns.
+    fn prune_window_tvf(
+        &self,
+        input: Rel,
+        mut window: WindowSpec,
+        schema: &Schema,
+        needed: Vec<Path>,
+    ) -> (Rel, Places) {
+        let width = input.schema.len();
+        let (mut below, own): (Vec<Path>, Vec<Path>) =
+            needed.into_iter().partition(|p| p[0] < width);
+        add(&mut below, vec![window.time_column]);
+        if let WindowKind::Session { partition, .. } = &window.kind {
+            partition.iter().for_each(|&p| add(&mut below, vec![p]));
+        }
+        let (input, mut places) = self.prune(input, below);
+        window.time_column = places[&vec![window.time_column]];
+        if let WindowKind::Session { partition, .. } = &mut window.kind {
+            partition.iter_mut().for_each(|p| *p = places[&vec![*p]]);
+        }
+        let new_width = input.schema.len();
+        places.extend(own.into_iter().map(|p| (p.clone(), p[0] - width + new_width)));
+        let mut out = input.schema.clone();
+        out.fields.extend(schema.fields[width..].iter().cloned());
+        (Rel::new(RelOp::WindowTvf { input: Box::new(input), window }, out), places)
+    }
+
+    /// Output = the input columns that are needed, then all calls.
+    fn prune_over(
+        &self,
+        input: Rel,
+        mut over: OverSpec,
+        schema: &Schema,
+        needed: Vec<Path>,
+    ) -> (Rel, Places) {
+        let width = input.schema.len();
+        let (mut below, own): (Vec<Path>, Vec<Path>) =
+            needed.into_iter().partition(|p| p[0] < width);
+        over.partition.iter().for_each(|&c| add(&mut below, vec![c]));
+        over.order_by.iter().for_each(|k| add(&mut below, vec![k.column]));
+        over.calls.iter().for_each(|c| call_paths(c, &mut below));
+        let (input, mut places) = self.prune_exact(input, below);
+        over.partition.iter_mut().for_each(|c| *c = places[&vec![*c]]);
+        over.order_by = over.order_by.into_iter().map(|k| relocate_key(k, &places)).collect();
+        over.calls.iter_mut().for_each(|c| relocate_call(c, &places));
+        let new_width = input.schema.len();
+        let mut out = input.schema.clone();
+        out.fields.extend(schema.fields[width..].iter().cloned());
+        let mut op = Rel::new(RelOp::Over { input: Box::new(input), over }, out);
+        if own.iter().all(|p| p.len() == 1) {
+            places.extend(own.into_iter().map(|p| (p.clone(), p[0] - width + new_width)));
+            return (op, places);
+        }
+        // Fields of a nested result (FIRST_VALUE of a row) need a projection of their own.
+        let mut exprs = op.columns();
+        let mut names: Vec<String> = op.schema.fields.iter().map(|f| f.name.clone()).collect();
+        for p in own {
+            let column = exprs[p[0] - width + new_width].clone();
+            exprs.push(with_fields(column, &p[1..]));
+            names.push(field_at(schema, &p).name);
+            places.insert(p, exprs.len() - 1);
+        }
+        op = op.project(exprs, names);
+        (op, places)
+    }
+
+    /// Every input gives the needed paths in the same order.
+    fn prune_union(&self, inputs: Vec<Rel>, schema: &Schema, needed: Vec<Path>) -> (Rel, Places) {
+        let fields: Vec<Field> = needed.iter().map(|p| field_at(schema, p)).collect();
+        let inputs = inputs
+            .into_iter()
+            .map(|input| {
+                let (input, places) = self.prune(input, needed.clone());
+                let at: Vec<usize> = needed.iter().map(|p| places[p]).collect();
+                let mut out = input.select(&at);
+                for (own, f) in out.schema.fields.iter_mut().zip(&fields) {
+                    own.name.clone_from(&f.name);
+                }
+                out
+            })
+            .collect();
+        (Rel::new(RelOp::Union(inputs), Schema::new(fields)), places_of(&needed))
     }
 
     /// Operators that keep all their columns, or whose inputs are read by whole columns.
@@ -263,10 +456,6 @@ impl Pruner {
                     self.prune_grouping(*input, keys, calls, &[window.time_column]);
                 window.time_column = keys.pop().unwrap_or(0);
                 Rel::new(RelOp::GroupWindowAggregate { input, window, keys, calls }, schema)
-            }
-            RelOp::Union(inputs) => {
-                let inputs = inputs.into_iter().map(|i| self.all_columns(i)).collect();
-                Rel::new(RelOp::Union(inputs), schema)
             }
             op => {
                 let rel = Rel::new(op, schema);
@@ -286,28 +475,17 @@ impl Pruner {
         for &k in keys.iter().chain(extra) {
             add(&mut below, vec![k]);
         }
-        for c in &calls {
-            let sorts = c.order_by.iter().map(|k| k.column);
-            for i in c.args.iter().copied().chain(c.filter).chain(sorts) {
-                add(&mut below, vec![i]);
-            }
-        }
-        let (input, places) = self.prune(input, below);
+        calls.iter().for_each(|c| call_paths(c, &mut below));
+        let (input, places) = self.prune_exact(input, below);
         let at = |i: usize| places[&vec![i]];
-        for c in &mut calls {
-            c.args.iter_mut().for_each(|a| *a = at(*a));
-            c.filter = c.filter.map(at);
-            for k in &mut c.order_by {
-                *k = SortKey { column: at(k.column), ..*k };
-            }
-        }
+        calls.iter_mut().for_each(|c| relocate_call(c, &places));
         let keys = keys.into_iter().chain(extra.iter().copied()).map(at).collect();
         (Box::new(input), keys, calls)
     }
 
     /// A sub-plan pruned inside, with all its own columns in place.
     fn all_columns(&self, rel: Rel) -> Rel {
-        prune_root(rel, self.keep_watermarks)
+        prune_root(rel, self)
     }
 }
 
@@ -327,7 +505,15 @@ fn expose_fields(rel: Rel, needed: Vec<Path>) -> (Rel, Places) {
     (rel.project(exprs, names), places_of(&needed))
 }
 
-fn prune_scan(scan: Scan, schema: &Schema, needed: Vec<Path>) -> (Rel, Places) {
+/// The primary key is always read: a source of updates by key is normalised by it.
+fn prune_scan(scan: Scan, schema: &Schema, mut needed: Vec<Path>) -> (Rel, Places) {
+    for &key in &scan.table.primary_key {
+        let physical =
+            |c: &ReadColumn| matches!(c, ReadColumn::Physical { path } if *path == [key]);
+        if let Some(column) = scan.columns.iter().position(physical) {
+            add(&mut needed, vec![column]);
+        }
+    }
     let mut columns = Vec::with_capacity(needed.len());
     let mut fields = Vec::with_capacity(needed.len());
     for p in &needed {

@@ -4,6 +4,7 @@
 //! preserved side of outer joins, and grouping keys. They stop at watermarks:
 //! rows that a filter drops still move event time, as in Flink.
 
+use weir_core::DataType;
 use weir_functions::Expr;
 use weir_spec::JoinKind;
 use weir_sql::rel::{Rel, RelOp, conjunction, conjuncts};
@@ -31,6 +32,42 @@ pub fn is_deterministic(expr: &Expr) -> bool {
     own && expr.children().into_iter().all(is_deterministic)
 }
 
+/// The conjuncts of a condition, with what all branches of an OR have in common
+/// taken out of it: `(a AND b) OR (a AND c)` is `a AND (b OR c)`.
+fn factors(condition: Expr) -> Vec<Expr> {
+    conjuncts(condition).into_iter().flat_map(pull_factors).collect()
+}
+
+fn pull_factors(expr: Expr) -> Vec<Expr> {
+    let mut branches = Vec::new();
+    disjuncts(&expr, &mut branches);
+    let Some((first, others)) = branches.split_first() else { return vec![expr] };
+    let is_common = |c: &Expr| others.iter().all(|b| b.contains(c));
+    let common: Vec<Expr> =
+        first.iter().filter(|c| is_deterministic(c) && is_common(c)).cloned().collect();
+    if others.is_empty() || common.is_empty() {
+        return vec![expr];
+    }
+    let rests = branches
+        .into_iter()
+        .map(|b| conjunction(b.into_iter().filter(|c| !common.contains(c)).collect()));
+    let rest = rests.reduce(|a, b| {
+        let nullable = a.ty().nullable || b.ty().nullable;
+        Expr::call("OR", vec![a, b], DataType::boolean().with_nullable(nullable))
+    });
+    common.into_iter().chain(rest).collect()
+}
+
+/// The branches of an OR, each as its conjuncts.
+fn disjuncts(expr: &Expr, out: &mut Vec<Vec<Expr>>) {
+    match expr {
+        Expr::Call { function, args, .. } if function == "OR" => {
+            args.iter().for_each(|a| disjuncts(a, out));
+        }
+        e => out.push(conjuncts(e.clone())),
+    }
+}
+
 /// Moves all filters of a plan down.
 pub fn push_filters(rel: Rel) -> Rel {
     push(rel, Vec::new())
@@ -41,7 +78,7 @@ fn push(rel: Rel, mut parts: Vec<Expr>) -> Rel {
     let schema = rel.schema.clone();
     match rel.op {
         RelOp::Filter { input, predicate } => {
-            let own = conjuncts(predicate);
+            let own = factors(predicate);
             if own.iter().all(is_deterministic) {
                 parts.splice(0..0, own);
                 return push(*input, parts);
@@ -130,7 +167,7 @@ fn push_into_join(
         }
     }
     // Conditions of ON: filter the side that is not preserved.
-    for p in conjuncts(condition) {
+    for p in factors(condition) {
         let movable = is_deterministic(&p);
         match (side(&p, width), kind) {
             (Side::Left, JoinKind::Inner | JoinKind::Right | JoinKind::Semi) if movable => {
@@ -151,4 +188,24 @@ fn push_into_join(
         condition: conjunction(on),
     };
     filtered(Rel::new(join, schema), above)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_factors_leave_an_or() {
+        let call = |f: &str, args| Expr::call(f, args, DataType::boolean());
+        let column = |i| Expr::column(i, DataType::boolean());
+        let and = |a, b| call("AND", vec![column(a), column(b)]);
+        let or = call("OR", vec![and(0, 1), and(2, 0)]);
+        let expected = vec![column(0), call("OR", vec![column(1), column(2)])];
+        assert_eq!(factors(or), expected);
+        let unlike = call("OR", vec![and(0, 1), and(2, 3)]);
+        assert_eq!(factors(unlike.clone()), [unlike]);
+        // One branch is the common part alone: the rest is TRUE.
+        let absorbed = call("OR", vec![column(0), and(0, 1)]);
+        assert_eq!(factors(absorbed)[0], column(0));
+    }
 }

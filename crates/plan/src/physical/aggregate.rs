@@ -141,7 +141,14 @@ impl Planner<'_> {
         if let Some(s) = strip_window(input)
             && let Some((plain_keys, plain_calls)) = strip_aggregate(&s, keys, calls)
         {
+            divides(&s.window.kind)?;
             let below = self.build(&s.rel, true)?;
+            if s.window.event_time {
+                self.keeps_event_time(
+                    &below,
+                    "The window function requires the timecol is a time attribute type",
+                )?;
+            }
             let built =
                 self.window_aggregate(below, s.window.clone(), None, &plain_keys, &plain_calls)?;
             let roles: Vec<Column> = keys.iter().map(|&k| s.columns[k]).collect();
@@ -171,7 +178,7 @@ impl Planner<'_> {
             calls: calls.to_vec(),
             update_before: ub,
             input_retracts: input_mode.update_before || input_mode.delete,
-            state_ttl: self.settings.state_ttl,
+            state_ttl: self.hinted_ttl(input.node).unwrap_or(self.settings.state_ttl),
         };
         let mode = if self.settings.batch || (calls.is_empty() && input_mode.is_insert_only()) {
             ChangelogMode::INSERT_ONLY
@@ -308,6 +315,12 @@ impl Planner<'_> {
         rel: &Rel,
     ) -> Result<Built> {
         let built = self.build(input, true)?;
+        if window.event_time {
+            self.keeps_event_time(
+                &built,
+                "The window function requires the timecol is a time attribute type",
+            )?;
+        }
         let mode = self.mode(&built);
         let width = input.schema.len();
         let distribution = match &window.kind {
@@ -326,8 +339,47 @@ impl Planner<'_> {
         Ok(Built { node, props: Props { unique: vec![], window: Some(columns) } })
     }
 
+    /// Behind a join without a time bound and behind an aggregation rows come in any
+    /// order: what was a time attribute below is an ordinary column.
+    pub(super) fn keeps_event_time(&self, built: &Built, demand: &str) -> Result<()> {
+        let mut at = built.node;
+        loop {
+            let node = &self.nodes[at];
+            match (&node.op, node.inputs.as_slice()) {
+                (OpSpec::Join(_) | OpSpec::GroupAggregate { .. }, _) if !self.settings.batch => {
+                    return Err(Error::validation(format!(
+                        "{demand}, but behind a join without a bound on time, and behind an aggregation, time attributes are ordinary columns"
+                    ))
+                    .hint("bound the join by time (a.ts BETWEEN b.ts - INTERVAL .. AND b.ts), or go by time before it"));
+                }
+                (
+                    OpSpec::Calc { .. } | OpSpec::Unnest { .. } | OpSpec::DropUpdateBefore,
+                    [input],
+                ) => {
+                    at = input.node;
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
     pub(super) fn build_over(&mut self, input: &Rel, over: &OverSpec, rel: &Rel) -> Result<Built> {
+        // A number over a descending order may still be a Top-N that a filter above makes.
+        let ranks = over.calls.iter().all(|c| super::rank::RANKING.contains(&c.function.as_str()));
+        let descending = over.order_by.first().is_some_and(|k| k.descending);
+        if !self.settings.batch && descending && !ranks {
+            return Err(Error::validation("The window can only be ordered in ASCENDING mode.")
+                .hint("a Top-N (ROW_NUMBER with a filter on the number) may be ordered DESC"));
+        }
+        if !self.settings.batch && over.time_ordered && over.order_by.len() > 1 {
+            return Err(Error::validation(
+                "The window can only be ordered by a single time column.",
+            ));
+        }
         let built = self.build(input, true)?;
+        let mut over = over.clone();
+        over.time_ordered &= self.keeps_event_time(&built, "").is_ok();
+        let over = &over;
         let mode = if over.time_ordered || self.settings.batch {
             if !self.mode(&built).is_insert_only() {
                 return Err(Error::validation(
@@ -389,12 +441,28 @@ impl Planner<'_> {
                     "ORDER BY a time attribute needs an insert-only input, but the input carries updates",
                 ));
             }
+            self.keeps_event_time(
+                &built,
+                "Sort on a non-time-attribute field is not supported in streaming mode",
+            )?;
             let op = OpSpec::Sort { order_by: keys.to_vec(), offset, fetch, by_rowtime: true };
             let node = self.add("TemporalSort", op, single, schema, mode);
             return Ok(Built { node, props });
         }
         Err(Error::validation("Sort on a non-time-attribute field is not supported in streaming mode")
             .hint("add LIMIT n (Top-N), order by the rowtime column first, or SET 'execution.runtime-mode' = 'batch'"))
+    }
+}
+
+/// Aggregates collect rows in panes, of which every window must have a whole number.
+fn divides(window: &WindowKind) -> Result<()> {
+    match window {
+        WindowKind::Hop { slide, size, .. } if size % slide != 0 => {
+            Err(Error::validation(format!(
+                "HOP table function based aggregate requires size must be an integral multiple of slide, but got size {size} ms and slide {slide} ms"
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -9,10 +9,10 @@ use weir_sql::rel::{Rel, conjunction, conjuncts, join_schema};
 use super::{Built, Planner, Props, WindowColumns, hash_or_single, identity};
 
 /// An equality between the two sides.
-struct KeyPair {
-    left: Expr,
-    right: Expr,
-    null_safe: bool,
+pub(super) struct KeyPair {
+    pub left: Expr,
+    pub right: Expr,
+    pub null_safe: bool,
 }
 
 fn columns_of(expr: &Expr) -> Vec<usize> {
@@ -36,7 +36,7 @@ fn to_right(expr: Expr, width: usize) -> Expr {
 }
 
 /// Splits a join condition into key equalities and the rest.
-fn split_condition(condition: &Expr, width: usize) -> (Vec<KeyPair>, Vec<Expr>) {
+pub(super) fn split_condition(condition: &Expr, width: usize) -> (Vec<KeyPair>, Vec<Expr>) {
     let (mut keys, mut rest) = (Vec::new(), Vec::new());
     for c in conjuncts(condition.clone()) {
         match key_pair(&c, width) {
@@ -82,7 +82,7 @@ struct Keyed {
 
 impl Planner<'_> {
     /// Appends computed key expressions to one side.
-    fn with_keys(&mut self, input: Built, keys: Vec<Expr>) -> (Built, Vec<usize>) {
+    pub(super) fn with_keys(&mut self, input: Built, keys: Vec<Expr>) -> (Built, Vec<usize>) {
         let schema = self.schema(&input).clone();
         let mut projection = identity(&schema);
         let mut fields = schema.fields.clone();
@@ -154,6 +154,7 @@ impl Planner<'_> {
             condition,
             left_unique: unique(&k.left),
             right_unique: unique(&k.right),
+            state_ttl: [self.hinted_ttl(k.left.node), self.hinted_ttl(k.right.node)],
         }
     }
 
@@ -183,9 +184,15 @@ impl Planner<'_> {
         let width = self.schema(&left).len();
         let (keys, rest) = split_condition(condition, width);
         let insert_only = self.mode(&left).is_insert_only() && self.mode(&right).is_insert_only();
-        if insert_only && !self.settings.batch {
+        if !self.settings.batch {
             let times = (self.time_columns(&left), self.time_columns(&right));
             if let Some(bounds) = interval_bounds(&rest, width, &times) {
+                if !insert_only {
+                    return Err(Error::validation(
+                        "an interval join doesn't support consuming update and delete changes, which an input produces",
+                    )
+                    .hint("CAST the time attributes to TIMESTAMP(3) for a regular join"));
+                }
                 return Ok(self.interval_join(left, right, keys, bounds, kind, rel));
             }
         }
@@ -242,6 +249,15 @@ impl Planner<'_> {
             return None;
         }
         keys.retain(|k| !is(k, l.start, r.start) && !is(k, l.end, r.end));
+        let (left, right) = match self.same_source(&left, &right) && l.event_time {
+            // Of two filtered parts of a table Flink's join takes turns between them, and
+            // the right one hardly ever runs behind the watermark of both.
+            true if self.filtered(&left) || self.filtered(&right) => {
+                (self.drop_late(left, l), right)
+            }
+            true => (self.drop_late(left, l), self.drop_late(right, r)),
+            false => (left, right),
+        };
         let keyed = self.key_sides(left, right, keys);
         let condition = self.residual(&keyed, rest);
         let join = self.join_spec(&keyed, kind, condition);
@@ -256,6 +272,44 @@ impl Planner<'_> {
         let window = (!matches!(kind, JoinKind::Right | JoinKind::Full)).then_some(l);
         let built = Built { node, props: Props { unique: vec![], window } };
         Some(self.without_keys(built, &keyed, kind, rel))
+    }
+
+    /// Whether both sides read one and the same table and nothing else.
+    fn same_source(&self, left: &Built, right: &Built) -> bool {
+        let table = |built: &Built| {
+            let mut at = built.node;
+            while let [input] = self.nodes[at].inputs.as_slice() {
+                at = input.node;
+            }
+            match &self.nodes[at].op {
+                OpSpec::Source(source) => Some(&source.table),
+                _ => None,
+            }
+        };
+        !self.settings.batch && table(left).is_some() && table(left) == table(right)
+    }
+
+    /// Whether rows are filtered anywhere below a node with one input.
+    fn filtered(&self, built: &Built) -> bool {
+        let mut at = built.node;
+        loop {
+            let node = &self.nodes[at];
+            if matches!(&node.op, OpSpec::Calc { filter: Some(_), .. }) {
+                return true;
+            }
+            match node.inputs.as_slice() {
+                [input] => at = input.node,
+                _ => return false,
+            }
+        }
+    }
+
+    fn drop_late(&mut self, input: Built, window: WindowColumns) -> Built {
+        let (schema, mode) = (self.schema(&input).clone(), self.mode(&input));
+        let op = OpSpec::DropLate { window_end: window.end };
+        let edge = vec![(input.node, Distribution::Forward)];
+        let node = self.add("DropLate", op, edge, schema, mode);
+        Built { node, props: input.props }
     }
 
     fn interval_join(

@@ -10,14 +10,19 @@
 
 mod aggregate;
 mod join;
+mod lookup;
 mod rank;
 mod sink;
+mod uid;
+
+use std::collections::HashMap;
 
 use weir_core::types::TimeAttribute;
-use weir_core::{Error, Options, Result, Schema};
+use weir_core::{Error, Options, Result, RowKind, Schema};
 use weir_functions::Expr;
 use weir_spec::{
-    ChangelogMode, Distribution, InputSpec, NodeSpec, OpSpec, Plan, SinkSpec, SourceSpec,
+    Branch, ChangelogMode, Distribution, InputSpec, MatchSpec, NodeSpec, OpSpec, Plan, SinkSpec,
+    SourceSpec,
 };
 use weir_sql::rel::{Rel, RelOp, Scan};
 
@@ -60,6 +65,11 @@ impl Settings {
 pub trait Connectors {
     /// Row kinds that a scan produces.
     fn source_mode(&self, spec: &SourceSpec, schema: &Schema) -> Result<ChangelogMode>;
+    /// Rows of a bounded table, where its source can tell without reading it.
+    fn table_rows(&self, spec: &SourceSpec, schema: &Schema) -> Option<u64> {
+        let _ = (spec, schema);
+        None
+    }
     /// Row kinds that a sink accepts.
     fn sink_mode(&self, spec: &SinkSpec, schema: &Schema) -> Result<ChangelogMode>;
     /// Whether the sink wants rows of one bucket in one writer.
@@ -96,16 +106,19 @@ pub struct Planner<'a> {
     nodes: Vec<NodeSpec>,
     settings: Settings,
     connectors: &'a dyn Connectors,
+    /// What STATE_TTL hints say of source nodes.
+    ttl_hints: HashMap<usize, i64>,
 }
 
 impl<'a> Planner<'a> {
     /// An empty plan.
     pub fn new(settings: Settings, connectors: &'a dyn Connectors) -> Self {
-        Self { nodes: Vec::new(), settings, connectors }
+        Self { nodes: Vec::new(), settings, connectors, ttl_hints: HashMap::new() }
     }
 
     /// The finished plan.
-    pub fn finish(self) -> Plan {
+    pub fn finish(mut self) -> Plan {
+        uid::assign(&mut self.nodes);
         Plan { nodes: self.nodes }
     }
 
@@ -139,7 +152,8 @@ impl<'a> Planner<'a> {
         {
             return i;
         }
-        let uid = format!("{}-{}", self.nodes.len(), name);
+        // Given when the plan is finished: it depends on the consumers.
+        let uid = String::new();
         self.nodes.push(NodeSpec { uid, name: name.to_owned(), op, inputs, schema, changelog });
         self.nodes.len() - 1
     }
@@ -230,7 +244,8 @@ impl<'a> Planner<'a> {
                 let op = OpSpec::Expand(projections.clone());
                 let edge = vec![(input.node, Distribution::Forward)];
                 let node = self.add("Expand", op, edge, rel.schema.clone(), mode);
-                Ok(Built { node, props: Props::default() })
+                let window = input.props.window.and_then(|w| expanded_window(w, projections));
+                Ok(Built { node, props: Props { unique: vec![], window } })
             }
             RelOp::Join { left, right, kind, condition } => {
                 self.build_join(left, right, *kind, condition, rel)
@@ -238,13 +253,17 @@ impl<'a> Planner<'a> {
             RelOp::TemporalJoin { left, right, kind, condition, left_time } => {
                 self.build_temporal_join(left, right, *kind, condition, *left_time, rel)
             }
-            RelOp::Unnest { input, collection, flatten, ordinality, outer } => {
+            RelOp::LookupJoin { input, table, kind, condition, hint } => {
+                self.build_lookup_join(input, table, *kind, condition, hint, rel)
+            }
+            RelOp::Unnest { input, collection, flatten, ordinality, condition, outer } => {
                 let input = self.build(input, true)?;
                 let mode = self.mode(&input);
                 let op = OpSpec::Unnest {
                     collection: collection.clone(),
                     flatten: *flatten,
                     ordinality: *ordinality,
+                    condition: condition.clone(),
                     outer: *outer,
                 };
                 let edge = vec![(input.node, Distribution::Forward)];
@@ -257,17 +276,51 @@ impl<'a> Planner<'a> {
                 self.build_sort(input, keys, *offset, *fetch, rel, ub)
             }
             RelOp::Over { input, over } => self.build_over(input, over, rel),
+            RelOp::Match { input, spec } => self.build_match(input, spec, rel),
+            RelOp::ToChangelog { input, codes } => {
+                let built = self.build(input, true)?;
+                let op = OpSpec::ToChangelog { codes: codes.clone() };
+                Ok(self.changelog_function(&built, op, rel, ChangelogMode::INSERT_ONLY))
+            }
+            RelOp::FromChangelog { input, column, codes } => {
+                let built = self.build(input, true)?;
+                if !self.mode(&built).is_insert_only() {
+                    return Err(Error::validation(format!(
+                        "FROM_CHANGELOG doesn't support consuming update and delete changes, which its input ({}) produces",
+                        self.nodes[built.node].name
+                    )));
+                }
+                let has = |kind: RowKind| codes.iter().any(|c| c.1 == kind as u8);
+                let mode = ChangelogMode {
+                    update_before: has(RowKind::UpdateBefore),
+                    update_after: has(RowKind::UpdateAfter),
+                    delete: has(RowKind::Delete),
+                };
+                let op = OpSpec::FromChangelog { column: *column, codes: codes.clone() };
+                let width = input.schema.len();
+                let mut function = self.changelog_function(&built, op, rel, mode);
+                // What tells rows of the input apart tells their changes apart.
+                let places: Vec<Option<usize>> = (0..width)
+                    .map(|c| (c != *column).then(|| c - usize::from(c > *column)))
+                    .collect();
+                function.props.unique = map_keys(&built.props.unique, &places);
+                Ok(function)
+            }
         }
     }
 
-    fn build_scan(&mut self, scan: &Scan, schema: &Schema, ub: bool) -> Result<Built> {
-        let spec = SourceSpec {
+    fn source_spec(&self, scan: &Scan) -> SourceSpec {
+        SourceSpec {
             table: scan.table.clone(),
             columns: scan.columns.clone(),
             filter: scan.filter.clone(),
             limit: scan.limit,
             batch: self.settings.batch,
-        };
+        }
+    }
+
+    fn build_scan(&mut self, scan: &Scan, schema: &Schema, ub: bool) -> Result<Built> {
+        let spec = self.source_spec(scan);
         let mode = self
             .connectors
             .source_mode(&spec, schema)
@@ -275,6 +328,9 @@ impl<'a> Planner<'a> {
         let key = scan_key(&spec);
         let name = format!("Source: {}", scan.table.identifier);
         let node = self.add(&name, OpSpec::Source(spec), vec![], schema.clone(), mode);
+        if let Some(ttl) = scan.state_ttl {
+            self.ttl_hints.insert(node, ttl);
+        }
         let unique = key.clone().into_iter().collect();
         let built = Built { node, props: Props { unique, window: None } };
         // An upsert source (no -U) under a consumer that needs them is normalised by its key.
@@ -287,6 +343,23 @@ impl<'a> Planner<'a> {
             ))
             .hint("declare PRIMARY KEY (...) NOT ENFORCED")),
             _ => Ok(built),
+        }
+    }
+
+    /// What a STATE_TTL hint says of the table that a node reads, with no state between.
+    fn hinted_ttl(&self, mut node: usize) -> Option<i64> {
+        loop {
+            let spec = &self.nodes[node];
+            match (&spec.op, spec.inputs.as_slice()) {
+                (OpSpec::Source(_), _) => return self.ttl_hints.get(&node).copied(),
+                (
+                    OpSpec::Calc { .. }
+                    | OpSpec::WatermarkAssigner { .. }
+                    | OpSpec::ChangelogNormalize { .. },
+                    [input],
+                ) => node = input.node,
+                _ => return None,
+            }
         }
     }
 
@@ -331,7 +404,59 @@ impl<'a> Planner<'a> {
         Ok(self.filter(built, predicate.clone()))
     }
 
+    fn changelog_function(
+        &mut self,
+        input: &Built,
+        op: OpSpec,
+        rel: &Rel,
+        mode: ChangelogMode,
+    ) -> Built {
+        let edge = vec![(input.node, Distribution::Forward)];
+        let node = self.add("ProcessTableFunction", op, edge, rel.schema.clone(), mode);
+        Built { node, props: Props::default() }
+    }
+
+    fn build_match(&mut self, input: &Rel, spec: &MatchSpec, rel: &Rel) -> Result<Built> {
+        let built = self.build(input, true)?;
+        if !self.settings.batch && !self.mode(&built).is_insert_only() {
+            return Err(Error::validation(format!(
+                "Match Recognize doesn't support consuming update changes, which its input ({}) produces",
+                self.nodes[built.node].name
+            )));
+        }
+        if spec.event_time {
+            self.keeps_event_time(
+                &built,
+                "You must specify either rowtime or proctime for order by as the first one",
+            )?;
+        }
+        let edge = vec![(built.node, hash_or_single(&spec.partition))];
+        let (op, schema) = (OpSpec::Match(spec.clone()), rel.schema.clone());
+        let node = self.add("Match", op, edge, schema, ChangelogMode::INSERT_ONLY);
+        Ok(Built { node, props: Props::default() })
+    }
+
+    /// A union whose inputs only filter and project one and the same table.
+    fn branches_of_one(&mut self, inputs: &[Rel], rel: &Rel) -> Result<Option<Built>> {
+        let parts: Option<Vec<_>> = inputs.iter().map(branch).collect();
+        let Some(parts) = parts.filter(|_| !self.settings.batch) else { return Ok(None) };
+        let Some((stem, _)) = parts.first() else { return Ok(None) };
+        let stem: &Rel = stem;
+        if parts.len() < 2 || parts.iter().any(|(s, _)| *s != stem) {
+            return Ok(None);
+        }
+        let built = self.build(stem, true)?;
+        let mode = self.mode(&built);
+        let op = OpSpec::Branches(parts.iter().map(|(_, b)| b.clone()).collect());
+        let edge = vec![(built.node, Distribution::Forward)];
+        let node = self.add("Union", op, edge, rel.schema.clone(), mode);
+        Ok(Some(Built { node, props: Props::default() }))
+    }
+
     fn build_union(&mut self, inputs: &[Rel], rel: &Rel, ub: bool) -> Result<Built> {
+        if let Some(branches) = self.branches_of_one(inputs, rel)? {
+            return Ok(branches);
+        }
         let mut edges = Vec::with_capacity(inputs.len());
         let mut mode = ChangelogMode::INSERT_ONLY;
         for i in inputs {
@@ -346,6 +471,27 @@ impl<'a> Planner<'a> {
         }
         let node = self.add("Union", OpSpec::Union, edges, rel.schema.clone(), mode);
         Ok(Built { node, props: Props::default() })
+    }
+}
+
+/// What a filter and projection do to the table below them.
+fn branch(rel: &Rel) -> Option<(&Rel, Branch)> {
+    let table = |r: &Rel| matches!(r.op, RelOp::Watermark { .. } | RelOp::Scan(_));
+    match &rel.op {
+        RelOp::Project { input, exprs } => match &input.op {
+            RelOp::Filter { input, predicate } if table(input) => {
+                let filter = Some(predicate.clone());
+                Some((input, Branch { filter, projection: exprs.clone() }))
+            }
+            _ if table(input) => Some((input, Branch { filter: None, projection: exprs.clone() })),
+            _ => None,
+        },
+        RelOp::Filter { input, predicate } if table(input) => {
+            let filter = Some(predicate.clone());
+            Some((input, Branch { filter, projection: identity(&rel.schema) }))
+        }
+        _ if table(rel) => Some((rel, Branch { filter: None, projection: identity(&rel.schema) })),
+        _ => None,
     }
 }
 
@@ -387,6 +533,23 @@ fn map_window(w: WindowColumns, places: &[Option<usize>]) -> Option<WindowColumn
         start: places[w.start]?,
         end: places[w.end]?,
         time: w.time.and_then(|t| places[t]),
+        event_time: w.event_time,
+    })
+}
+
+/// Window columns that every grouping set keeps.
+fn expanded_window(w: WindowColumns, projections: &[Vec<Expr>]) -> Option<WindowColumns> {
+    let kept = |column: usize| {
+        let at = |p: &Vec<Expr>| {
+            p.iter().position(|e| matches!(e, Expr::Column { index, .. } if *index == column))
+        };
+        let first = at(projections.first()?)?;
+        projections.iter().all(|p| at(p) == Some(first)).then_some(first)
+    };
+    Some(WindowColumns {
+        start: kept(w.start)?,
+        end: kept(w.end)?,
+        time: w.time.and_then(kept),
         event_time: w.event_time,
     })
 }

@@ -7,7 +7,7 @@ use weir_sql::rel::{Rel, RelOp, conjuncts};
 
 use super::{Built, Planner, Props, hash_or_single, is_time_attribute};
 
-const RANKING: [&str; 3] = ["ROW_NUMBER", "RANK", "DENSE_RANK"];
+pub(super) const RANKING: [&str; 3] = ["ROW_NUMBER", "RANK", "DENSE_RANK"];
 
 /// Bounds on the rank column found in a filter, and what else the filter says.
 struct Bounds {
@@ -198,7 +198,7 @@ fn deduplicate(rank: &RankSpec, schema: &Schema, ub: bool) -> Option<OpSpec> {
     })
 }
 
-/// Keep-first in arrival order never changes its mind.
+/// Keep-first never changes its mind: by event time it waits for the watermark.
 fn dedup_emits_updates(op: &OpSpec) -> bool {
-    !matches!(op, OpSpec::Deduplicate { rowtime: None, keep_last: false, .. })
+    !matches!(op, OpSpec::Deduplicate { keep_last: false, .. })
 }

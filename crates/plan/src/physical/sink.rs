@@ -1,11 +1,11 @@
 //! The roots of a job: table sinks and the client.
 
-use weir_core::{Error, Result};
+use weir_core::{Error, Result, Schema};
 use weir_spec::{ChangelogMode, Distribution, OpSpec, SinkSpec};
-use weir_sql::rel::Rel;
+use weir_sql::rel::{Rel, RelOp, Scan};
 
 use super::{Built, Planner, hash_or_single};
-use crate::optimize::optimize;
+use crate::optimize::{optimize, optimize_batch};
 
 /// One INSERT: the query, already cast to the sink's columns, and the sink.
 #[derive(Debug, Clone)]
@@ -21,21 +21,50 @@ pub struct SinkRequest {
 impl Planner<'_> {
     /// Adds a query whose rows go to the client. Returns the root node.
     pub fn add_query(&mut self, rel: Rel) -> Result<usize> {
-        let rel = optimize(rel);
+        let rel =
+            self.optimized(vec![rel], false).pop().ok_or_else(|| Error::internal("no plan"))?;
         let built = self.build(&rel, true)?;
         let mode = self.mode(&built);
         let edge = vec![(built.node, Distribution::Single)];
         Ok(self.add("Collect", OpSpec::Collect, edge, rel.schema, mode))
     }
 
-    /// Adds an INSERT. Returns the root node.
-    pub fn add_sink(&mut self, request: SinkRequest) -> Result<usize> {
+    /// `event_time`: a consumer acts on watermarks.
+    fn optimized(&self, rels: Vec<Rel>, event_time: bool) -> Vec<Rel> {
+        if !self.settings.batch {
+            return optimize(rels, event_time);
+        }
+        let rows = |scan: &Scan, schema: &Schema| {
+            self.connectors.table_rows(&self.source_spec(scan), schema)
+        };
+        rels.into_iter().map(|r| optimize_batch(r, &rows)).collect()
+    }
+
+    /// Adds all INSERTs of the job. Returns their root nodes.
+    pub fn add_sinks(&mut self, mut requests: Vec<SinkRequest>) -> Result<Vec<usize>> {
+        let empty = || Rel::new(RelOp::Values(Vec::new()), Schema::new(Vec::new()));
+        let rels = requests.iter_mut().map(|r| std::mem::replace(&mut r.rel, empty())).collect();
+        // Partitions of files may be announced by the watermark.
+        let event_time = requests.iter().any(|r| {
+            r.sink.table.options.get("sink.partition-commit.trigger") == Some("partition-time")
+        });
+        let rels = self.optimized(rels, event_time);
+        requests
+            .into_iter()
+            .zip(rels)
+            .map(|(r, rel)| self.add_sink(SinkRequest { rel, ..r }))
+            .collect()
+    }
+
+    fn add_sink(&mut self, request: SinkRequest) -> Result<usize> {
         let SinkRequest { rel, sink, on_conflict } = request;
-        let rel = optimize(rel);
         let accepted = self.connectors.sink_mode(&sink, &rel.schema)?;
         let partitions = self.connectors.sink_partitions(&sink, &rel.schema)?;
         let built = self.build(&rel, accepted.update_before)?;
         let mut mode = self.mode(&built);
+        if on_conflict {
+            check_conflict_clause(mode, accepted, &sink)?;
+        }
         let built = if mode.update_before && !accepted.update_before && accepted.update_after {
             self.check_keys(&built, &sink, on_conflict)?;
             mode.update_before = false;
@@ -109,4 +138,26 @@ impl Planner<'_> {
         ))
         .hint("write to a table with a PRIMARY KEY in an upsert store (paimon, upsert-kafka), or run in batch mode"))
     }
+}
+
+/// ON CONFLICT needs a sink that takes updates by key and a query that makes them.
+fn check_conflict_clause(
+    mode: ChangelogMode,
+    accepted: ChangelogMode,
+    sink: &SinkSpec,
+) -> Result<()> {
+    let table = &sink.table.identifier;
+    if !accepted.update_after || accepted.update_before {
+        return Err(Error::validation(format!(
+            "ON CONFLICT clause is only allowed for upsert sinks. The sink '{table}' is not an upsert sink"
+        ))
+        .hint("leave the clause out"));
+    }
+    if mode.is_insert_only() {
+        return Err(Error::unsupported(format!(
+            "ON CONFLICT on table {table} for a query that only inserts"
+        ))
+        .hint("leave the clause out: of the rows of one key the last one stays"));
+    }
+    Ok(())
 }

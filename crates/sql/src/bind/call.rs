@@ -5,47 +5,12 @@ use weir_core::{DataType, Error, Result};
 use weir_functions::Expr;
 use weir_parser::ast::{self, ArgValue, ExprKind};
 
-use super::expr::ExprBinder;
+use super::at::At;
+use super::expr_binder::ExprBinder;
 use super::literal::string;
+use super::syntax::{AGGREGATES, function_name};
+use super::typed::{coerce, make_call, null_literal};
 use super::types::bind_type;
-use super::{At, make_call, null_literal};
-
-/// Names that aggregate rows.
-const AGGREGATES: [&str; 33] = [
-    "COUNT",
-    "SUM",
-    "SUM0",
-    "AVG",
-    "MIN",
-    "MAX",
-    "STDDEV_POP",
-    "STDDEV_SAMP",
-    "STDDEV",
-    "VAR_POP",
-    "VAR_SAMP",
-    "VARIANCE",
-    "COLLECT",
-    "ARRAY_AGG",
-    "LISTAGG",
-    "FIRST_VALUE",
-    "LAST_VALUE",
-    "PERCENTILE",
-    "APPROX_COUNT_DISTINCT",
-    "SINGLE_VALUE",
-    "JSON_OBJECTAGG",
-    "JSON_ARRAYAGG",
-    "BITMAP_BUILD_AGG",
-    "BITMAP_AND_AGG",
-    "BITMAP_OR_AGG",
-    "BITMAP_XOR_AGG",
-    "BITMAP_AND_CARDINALITY_AGG",
-    "BITMAP_OR_CARDINALITY_AGG",
-    "COUNT_IF",
-    "ANY_VALUE",
-    "ARG_MAX",
-    "ARG_MIN",
-    "APPROX_PERCENTILE",
-];
 
 /// Names that only have a meaning with OVER.
 const WINDOW_ONLY: [&str; 9] = [
@@ -59,29 +24,6 @@ const WINDOW_ONLY: [&str; 9] = [
     "LAG",
     "NTH_VALUE",
 ];
-
-/// The upper-case name of a call without qualifiers.
-pub(crate) fn function_name(call: &ast::FunctionCall) -> String {
-    call.name.0.last().map_or(String::new(), |i| i.value.to_ascii_uppercase())
-}
-
-/// Whether a call aggregates (and is no OVER call).
-pub(crate) fn is_aggregate(e: &ast::Expr) -> bool {
-    match &e.kind {
-        ExprKind::Function(c) => {
-            c.over.is_none() && AGGREGATES.contains(&function_name(c).as_str())
-        }
-        ExprKind::JsonObjectAgg { over, .. } | ExprKind::JsonArrayAgg { over, .. } => {
-            over.is_none()
-        }
-        _ => false,
-    }
-}
-
-/// Whether an expression is an OVER call.
-pub(crate) fn is_over(e: &ast::Expr) -> bool {
-    matches!(&e.kind, ExprKind::Function(c) if c.over.is_some())
-}
 
 impl ExprBinder<'_, '_> {
     pub(super) fn function(&mut self, call: &ast::FunctionCall) -> Result<Expr> {
@@ -111,6 +53,13 @@ impl ExprBinder<'_, '_> {
             )));
         }
         let args = self.arguments(call)?;
+        if name == "CURRENT_DATABASE" && args.is_empty() {
+            let database = self.binder.session.current_database().to_owned();
+            return Ok(Expr::literal(
+                weir_core::Value::String(database),
+                DataType::string().not_null(),
+            ));
+        }
         make_call(&name, args)
     }
 
@@ -240,7 +189,7 @@ impl ExprBinder<'_, '_> {
             Some(ast::JsonValueBehavior::Error) => ("ERROR", null_literal(ty)),
             Some(ast::JsonValueBehavior::Default(e)) => {
                 let value = self.bind(e)?;
-                ("DEFAULT", super::coerce(value, ty))
+                ("DEFAULT", coerce(value, ty))
             }
         })
     }
@@ -252,4 +201,14 @@ pub(crate) fn on_null_literal(clause: Option<ast::JsonOnNull>, default: ast::Jso
         ast::JsonOnNull::Null => "NULL ON NULL",
         ast::JsonOnNull::Absent => "ABSENT ON NULL",
     })
+}
+
+/// `*` stands alone in a call: `COUNT(DISTINCT *)` counts nothing that could be distinct.
+pub(super) fn plain_star(call: &ast::FunctionCall, star: bool) -> Result<()> {
+    if star && call.quantifier.is_some() {
+        return Err(Error::validation("unexpected `*` behind DISTINCT or ALL")
+            .hint("name a column: COUNT(DISTINCT x)"))
+        .at(call.span);
+    }
+    Ok(())
 }

@@ -1,58 +1,21 @@
 //! Scalar expressions.
 //!
 //! Subqueries and OVER calls cannot be evaluated in place: the binder leaves a
-//! column with a number from [`SUBQUERY`] or [`OVER`] on and notes the work in
-//! [`Pending`]; whoever owns the clause attaches it to its input afterwards.
+//! stand-in column (`stand_in.rs`) and notes the work (`pending.rs`); whoever owns the
+//! clause attaches it to its input afterwards.
 
 use weir_core::{DataType, Error, Result, TypeKind, Value};
 use weir_functions::Expr;
 use weir_parser::ast::{self, BinaryOp, ExprKind, IsTest, UnaryOp};
 
-use super::aggregate::Grouping;
+use super::at::At;
+use super::expr_binder::ExprBinder;
 use super::literal::{bind_literal, number, string};
-use super::over::OverCall;
-use super::scope::{Scope, field_access};
-use super::subquery::ScalarSubquery;
+use super::scope::field_access;
+use super::typed::{coerce, make_call, null_literal};
 use super::types::bind_type;
-use super::{At, Binder, coerce, make_call, null_literal};
 
-/// Columns from here on stand for scalar subqueries.
-pub(crate) const SUBQUERY: usize = 1 << 33;
-/// Columns from here on stand for OVER calls.
-pub(crate) const OVER: usize = 1 << 34;
-
-/// Work that expressions left for the owner of their clause.
-#[derive(Default)]
-pub(crate) struct Pending {
-    pub subqueries: Vec<ScalarSubquery>,
-    pub over: Vec<OverCall>,
-}
-
-impl Pending {
-    pub fn is_empty(&self) -> bool {
-        self.subqueries.is_empty() && self.over.is_empty()
-    }
-}
-
-/// Binds expressions of one clause.
-pub(crate) struct ExprBinder<'a, 's> {
-    pub binder: &'a Binder<'s>,
-    pub scope: &'a Scope<'a>,
-    pub pending: &'a mut Pending,
-    /// Set behind GROUP BY: columns then mean keys and aggregates.
-    pub grouping: Option<&'a mut Grouping>,
-    /// The WINDOW clause.
-    pub windows: &'a [ast::NamedWindow],
-    /// Inside an aggregate's argument.
-    pub in_aggregate: bool,
-}
-
-impl<'a, 's> ExprBinder<'a, 's> {
-    /// A binder for a clause in front of GROUP BY.
-    pub fn new(binder: &'a Binder<'s>, scope: &'a Scope<'a>, pending: &'a mut Pending) -> Self {
-        Self { binder, scope, pending, grouping: None, windows: &[], in_aggregate: false }
-    }
-
+impl ExprBinder<'_, '_> {
     /// Binds an expression.
     pub fn bind(&mut self, e: &ast::Expr) -> Result<Expr> {
         if self.grouping.is_some()
@@ -60,10 +23,15 @@ impl<'a, 's> ExprBinder<'a, 's> {
         {
             return Ok(bound);
         }
+        if self.matching.is_some()
+            && let Some(bound) = self.bind_matched(e).at(e.span)?
+        {
+            return Ok(bound);
+        }
         self.bind_kind(e).at(e.span)
     }
 
-    fn bind_all(&mut self, list: &[ast::Expr]) -> Result<Vec<Expr>> {
+    pub(super) fn bind_all(&mut self, list: &[ast::Expr]) -> Result<Vec<Expr>> {
         list.iter().map(|e| self.bind(e)).collect()
     }
 
@@ -88,7 +56,18 @@ impl<'a, 's> ExprBinder<'a, 's> {
 
     fn bind_kind(&mut self, e: &ast::Expr) -> Result<Expr> {
         match &e.kind {
-            ExprKind::Identifier(name) => self.scope.resolve(name),
+            ExprKind::Identifier(name) => match self.scope.resolve(name) {
+                Err(e) => match name.single() {
+                    // Calcite's one function that may stand without parentheses.
+                    Some(n) if n.value.eq_ignore_ascii_case("PI") => make_call("PI", vec![]),
+                    // A check goes on, to find what else is wrong.
+                    _ if self.binder.session.note_error(&e) => {
+                        Ok(null_literal(&TypeKind::Null.into()))
+                    }
+                    _ => Err(e),
+                },
+                resolved => resolved,
+            },
             ExprKind::Literal(l) => bind_literal(l),
             ExprKind::Unary { op, expr } => self.unary(*op, expr),
             ExprKind::Binary { left, op, right } => self.binary(left, *op, right),
@@ -115,6 +94,12 @@ impl<'a, 's> ExprBinder<'a, 's> {
             }
             ExprKind::Cast { try_cast, expr, data_type, .. } => {
                 let arg = self.bind(expr)?;
+                if let ast::DataTypeKind::Interval(q) = &data_type.kind
+                    && arg.ty().kind == TypeKind::Int
+                    && matches!(arg, Expr::Literal { .. })
+                {
+                    return self.units(arg, q);
+                }
                 self.cast(arg, bind_type(data_type)?, *try_cast)
             }
             ExprKind::Function(call) => self.function(call),
@@ -148,6 +133,10 @@ impl<'a, 's> ExprBinder<'a, 's> {
                 let (a, b) = (self.bind(from)?, self.bind(to)?);
                 make_call("TIMESTAMPDIFF", vec![string(unit.as_str()), a, b])
             }
+            ExprKind::TimeDifference { from, minus, qualifier } => {
+                let (a, b) = (self.bind(from)?, self.bind(minus)?);
+                make_call("MINUS_DATE", vec![a, b, string(qualifier.from.as_str())])
+            }
             ExprKind::Row(items) | ExprKind::Tuple(items) => {
                 let args = self.bind_all(items)?;
                 make_call("ROW", args)
@@ -172,10 +161,15 @@ impl<'a, 's> ExprBinder<'a, 's> {
             | ExprKind::JsonQuery { .. }
             | ExprKind::JsonObject { .. }
             | ExprKind::JsonArray { .. } => self.json(e),
-            ExprKind::InSubquery { .. } | ExprKind::Exists(_) | ExprKind::Quantified { .. } => {
-                Err(Error::unsupported(
-                    "IN, EXISTS or a quantified comparison with a subquery, other than as a condition of WHERE joined by AND",
-                ))
+            ExprKind::InSubquery { expr, negated, query } => {
+                self.any_subquery(expr, "=", query, *negated)
+            }
+            ExprKind::Exists(query) => {
+                let subquery = self.binder.exists_subquery(query, self.scope)?;
+                self.subquery(subquery)
+            }
+            ExprKind::Quantified { left, op, quantifier, source } => {
+                self.quantified(left, *op, *quantifier, source)
             }
             _ => Err(Error::unsupported("this expression")),
         }
@@ -216,6 +210,41 @@ impl<'a, 's> ExprBinder<'a, 's> {
             BinaryOp::Overlaps => return self.overlaps(left, right),
             _ => return Err(Error::unsupported("this operator on multisets or periods")),
         };
+        let compares = matches!(
+            op,
+            BinaryOp::Eq
+                | BinaryOp::NotEq
+                | BinaryOp::Lt
+                | BinaryOp::LtEq
+                | BinaryOp::Gt
+                | BinaryOp::GtEq
+        );
+        if compares {
+            let (mut a, mut b) = (self.bind(left)?, self.bind(right)?);
+            // `v:a.b = 'x'`: a path is compared as what stands on the other side.
+            if matches!(left.kind, ExprKind::VariantPath { .. }) {
+                a = as_other(a, &b);
+            } else if matches!(right.kind, ExprKind::VariantPath { .. }) {
+                b = as_other(b, &a);
+            }
+            // MySQL keeps truth values in TINYINT columns.
+            let flag = |e: &Expr| matches!(e.ty().kind, TypeKind::TinyInt);
+            let truth = |e: &Expr| matches!(e.ty().kind, TypeKind::Boolean);
+            if flag(&a) && truth(&b) {
+                a = Expr::Cast {
+                    ty: DataType::boolean().with_nullable(a.ty().nullable),
+                    arg: Box::new(a),
+                    safe: false,
+                };
+            } else if truth(&a) && flag(&b) {
+                b = Expr::Cast {
+                    ty: DataType::boolean().with_nullable(b.ty().nullable),
+                    arg: Box::new(b),
+                    safe: false,
+                };
+            }
+            return make_call(name, vec![a, b]);
+        }
         self.call(name, &[left, right])
     }
 
@@ -302,7 +331,20 @@ impl<'a, 's> ExprBinder<'a, 's> {
         let mut any: Option<Expr> = None;
         for item in list {
             let value = self.bind(item)?;
-            let same = make_call("=", vec![x.clone(), value]).at(item.span)?;
+            let (left, value) = match (x.ty().is_numeric(), value.ty().is_numeric()) {
+                (true, false) if value.ty().is_string() => {
+                    (x.clone(), coerce(value, &x.ty().clone().null()))
+                }
+                (false, true) if x.ty().is_string() => {
+                    (coerce(x.clone(), &value.ty().clone().null()), value)
+                }
+                // Unlike `=`, IN takes the text for a truth value.
+                _ if value.ty().is_string() && x.ty().kind == TypeKind::Boolean => {
+                    (x.clone(), coerce(value, &x.ty().clone().null()))
+                }
+                _ => (x.clone(), value),
+            };
+            let same = make_call("=", vec![left, value]).at(item.span)?;
             any = Some(match any {
                 Some(e) => make_call("OR", vec![e, same])?,
                 None => same,
@@ -368,6 +410,16 @@ impl<'a, 's> ExprBinder<'a, 's> {
             .hint(cast_hint(&from, &to)));
         }
         let ty = to.with_nullable(safe || from.nullable);
+        // Flink folds a number's literal as it is written, not as FLOAT holds it.
+        if let Expr::Cast { arg: written, ty: float, safe: false } = &arg
+            && float.kind == TypeKind::Float
+            && matches!(**written, Expr::Literal { .. })
+            && written.ty().is_numeric()
+            && ty.is_numeric()
+            && ty.kind != TypeKind::Float
+        {
+            return Ok(Expr::Cast { arg: written.clone(), ty, safe });
+        }
         if from.same_kind(&ty) && from.time_attribute() == ty.time_attribute() {
             return Ok(arg);
         }
@@ -375,6 +427,21 @@ impl<'a, 's> ExprBinder<'a, 's> {
             return Ok(null_literal(&ty));
         }
         Ok(Expr::Cast { arg: Box::new(arg), ty, safe })
+    }
+
+    /// `CAST(5 AS INTERVAL DAY)`: five of the unit; of anything but an INT literal Flink
+    /// takes the number for milliseconds or months.
+    fn units(&mut self, n: Expr, qualifier: &ast::IntervalQualifier) -> Result<Expr> {
+        if qualifier.to.is_some() {
+            return self.cast(n, super::types::interval_kind(qualifier).into(), false);
+        }
+        let one = super::literal::interval_literal(&ast::IntervalLit {
+            negative: false,
+            value: "1".into(),
+            qualifier: *qualifier,
+            span: weir_parser::Span::default(),
+        })?;
+        make_call("*", vec![n, one])
     }
 
     fn trim(
@@ -412,12 +479,18 @@ impl<'a, 's> ExprBinder<'a, 's> {
         }
         Ok(value)
     }
+}
 
-    fn scalar_subquery(&mut self, query: &ast::Query) -> Result<Expr> {
-        let subquery = self.binder.scalar_subquery(query, self.scope)?;
-        let ty = subquery.ty.clone();
-        self.pending.subqueries.push(subquery);
-        Ok(Expr::column(SUBQUERY + self.pending.subqueries.len() - 1, ty))
+/// A VARIANT as the type of what it is compared with; NULL where it has another.
+fn as_other(variant: Expr, other: &Expr) -> Expr {
+    let ty = match &other.ty().kind {
+        TypeKind::Variant | TypeKind::Null => return variant,
+        TypeKind::Char(_) | TypeKind::Varchar(_) => DataType::string(),
+        _ => other.ty().clone().null(),
+    };
+    match variant.ty().kind {
+        TypeKind::Variant => Expr::Cast { arg: Box::new(variant), ty, safe: true },
+        _ => variant,
     }
 }
 
@@ -433,83 +506,4 @@ fn cast_hint(from: &DataType, to: &DataType) -> String {
         }
         _ => "cast through STRING if that is what you mean".to_owned(),
     }
-}
-
-/// The expressions directly inside an expression, subqueries left out.
-pub(crate) fn children(e: &ast::Expr) -> Vec<&ast::Expr> {
-    fn opt<'e>(e: &'e Option<Box<ast::Expr>>, out: &mut Vec<&'e ast::Expr>) {
-        out.extend(e.as_deref());
-    }
-    let mut out: Vec<&ast::Expr> = Vec::new();
-    match &e.kind {
-        ExprKind::Unary { expr, .. }
-        | ExprKind::Is { expr, .. }
-        | ExprKind::IsJson { expr, .. }
-        | ExprKind::InSubquery { expr, .. }
-        | ExprKind::Cast { expr, .. }
-        | ExprKind::Extract { expr, .. }
-        | ExprKind::RoundTo { expr, .. }
-        | ExprKind::FieldAccess { expr, .. }
-        | ExprKind::VariantPath { expr, .. }
-        | ExprKind::MatchSemantics { expr, .. } => out.push(expr),
-        ExprKind::Binary { left, right, .. } => out.extend([&**left, &**right]),
-        ExprKind::Between { expr, low, high, .. } => out.extend([&**expr, &**low, &**high]),
-        ExprKind::Like { expr, pattern, escape, .. } => {
-            out.extend([&**expr, &**pattern]);
-            opt(escape, &mut out);
-        }
-        ExprKind::InList { expr, list, .. } => {
-            out.push(expr);
-            out.extend(list);
-        }
-        ExprKind::Case { operand, branches, else_result } => {
-            opt(operand, &mut out);
-            for b in branches {
-                out.extend(&b.when);
-                out.push(&b.then);
-            }
-            opt(else_result, &mut out);
-        }
-        ExprKind::Function(call) => {
-            for a in &call.args {
-                if let ast::ArgValue::Expr(e) = &a.value {
-                    out.push(e);
-                }
-            }
-            opt(&call.filter, &mut out);
-        }
-        ExprKind::Position { needle, haystack, from } => {
-            out.extend([&**needle, &**haystack]);
-            opt(from, &mut out);
-        }
-        ExprKind::Substring { expr, from, len } => {
-            out.extend([&**expr, &**from]);
-            opt(len, &mut out);
-        }
-        ExprKind::Trim { chars, expr, .. } => {
-            opt(chars, &mut out);
-            out.push(expr);
-        }
-        ExprKind::Overlay { expr, placing, from, len } => {
-            out.extend([&**expr, &**placing, &**from]);
-            opt(len, &mut out);
-        }
-        ExprKind::TimestampAdd { count, expr, .. } => out.extend([&**count, &**expr]),
-        ExprKind::TimestampDiff { from, to, .. } => out.extend([&**from, &**to]),
-        ExprKind::Row(items)
-        | ExprKind::Tuple(items)
-        | ExprKind::Array(items)
-        | ExprKind::Map(items)
-        | ExprKind::Multiset(items) => out.extend(items),
-        ExprKind::Subscript { expr, index } => out.extend([&**expr, &**index]),
-        ExprKind::JsonExists { input, path, .. }
-        | ExprKind::JsonValue { input, path, .. }
-        | ExprKind::JsonQuery { input, path, .. } => out.extend([&**input, &**path]),
-        ExprKind::JsonObject { entries, .. } => {
-            out.extend(entries.iter().flat_map(|e| [&e.key, &e.value]));
-        }
-        ExprKind::JsonArray { items, .. } => out.extend(items),
-        _ => {}
-    }
-    out
 }

@@ -6,11 +6,14 @@ use weir_functions::Expr;
 use weir_parser::ast::{self, ArgValue, TableArgSource, TableFactorKind};
 use weir_spec::{WindowKind, WindowSpec};
 
-use super::call::function_name;
-use super::expr::{ExprBinder, Pending};
-use super::query::rename_columns;
-use super::select::one_row;
-use super::{At, Binder, Scope};
+use super::at::At;
+use super::binder::Binder;
+use super::columns::{rename_columns, untyped};
+use super::constant::local_to_utc_millis;
+use super::expr_binder::ExprBinder;
+use super::pending::Pending;
+use super::scope::Scope;
+use super::syntax::function_name;
 use crate::rel::{Rel, RelOp};
 
 /// A bound table: its plan and the names it offers.
@@ -43,7 +46,7 @@ impl Binder<'_> {
                 }
             });
         }
-        Ok(result.unwrap_or_else(|| (one_row(), Scope::default())))
+        Ok(result.unwrap_or_else(|| (Rel::one_row(), Scope::default())))
     }
 
     pub(super) fn bind_joins<'a>(
@@ -76,22 +79,29 @@ impl Binder<'_> {
                 if let Some(time) = system_time {
                     return self.time_travel(factor, name, hints, time);
                 }
-                let (rel, alias) = self.bind_table(name, hints, None)?;
+                let (mut rel, alias) = self.bind_table(name, hints, None)?;
+                let called = factor.alias.as_ref().map_or(&alias, |a| &a.name.value);
+                self.apply_ttl_hint(&mut rel, called).at(factor.span)?;
                 (rel, Some(alias))
             }
             TableFactorKind::Derived { query, .. } => {
                 let scope = lateral.or(outer);
-                (self.bind_query(query, scope)?, None)
+                if let ast::SetExpr::Values(v) = &query.body {
+                    typed_values(v)?;
+                }
+                let rel = self.bind_query(query, scope)?;
+                untyped(&rel.schema).at(factor.span)?;
+                (rel, None)
             }
             TableFactorKind::Function { call, .. } => {
                 (self.table_function(call).at(call.span)?, None)
             }
             TableFactorKind::Unnest { exprs, with_ordinality, .. } => {
-                let empty = Scope::default();
-                let left = (one_row(), empty);
-                let (rel, _) =
-                    self.unnest(left, exprs, *with_ordinality, factor.alias.as_ref(), false)?;
-                (rel, None)
+                let scope = Scope { columns: vec![], outer: lateral.or(outer) };
+                let left = (Rel::one_row(), scope);
+                let alias = factor.alias.as_ref();
+                let (rel, scope) = self.unnest(left, exprs, *with_ordinality, alias, false)?;
+                return Ok((rel, Scope { columns: scope.columns, outer }));
             }
             TableFactorKind::Nested(inner) => {
                 let first = self.bind_factor(&inner.relation, None, outer)?;
@@ -101,13 +111,9 @@ impl Binder<'_> {
                     Some(_) => named(rel, factor.alias.as_ref(), None)?,
                 });
             }
-            TableFactorKind::MatchRecognize { spec, .. } => {
-                if spec.rows_per_match == Some(ast::RowsPerMatch::All) {
-                    return Err(Error::validation("ALL ROWS PER MATCH is not supported by Flink")
-                        .hint("write ONE ROW PER MATCH"))
-                    .at(spec.span);
-                }
-                return Err(Error::unsupported("MATCH_RECOGNIZE")).at(spec.span);
+            TableFactorKind::MatchRecognize { input, spec } => {
+                let input = self.bind_factor(input, lateral, outer)?;
+                (self.match_recognize(input, spec).at(spec.span)?, None)
             }
             TableFactorKind::Pivot { spec, .. } => {
                 return Err(Error::unsupported("PIVOT (Flink has no plan for it either)")
@@ -147,7 +153,7 @@ impl Binder<'_> {
         let millis = match ty.kind {
             weir_core::TypeKind::Timestamp(..) => {
                 let zone = self.session.option_or("table.local-time-zone", "UTC");
-                super::local_to_utc_millis(millis, zone)?
+                local_to_utc_millis(millis, zone)?
             }
             _ => millis,
         };
@@ -201,30 +207,27 @@ impl Binder<'_> {
         let relation = alias.map(|a| a.name.value.as_str());
         let right = Scope::from_schema(relation, &Schema::new(fields));
         scope = scope.join(right);
-        let op = RelOp::Unnest { input: Box::new(rel), collection, flatten, ordinality, outer };
+        let op = RelOp::Unnest {
+            input: Box::new(rel),
+            collection,
+            flatten,
+            ordinality,
+            condition: None,
+            outer,
+        };
         Ok((Rel::new(op, schema), scope))
     }
 
     /// `f(..)` in FROM: the window functions.
-    fn table_function(&self, call: &ast::FunctionCall) -> Result<Rel> {
+    pub(super) fn table_function(&self, call: &ast::FunctionCall) -> Result<Rel> {
         let name = function_name(call);
         match name.as_str() {
             "TUMBLE" | "HOP" | "CUMULATE" | "SESSION" => self.window_function(call, &name),
-            "ML_PREDICT" | "ML_EVALUATE" | "VECTOR_SEARCH" => {
+            "ML_PREDICT" => self.ml_predict(call),
+            "ML_EVALUATE" | "VECTOR_SEARCH" => {
                 Err(Error::unsupported(format!("table function {name}")))
             }
-            "TO_CHANGELOG" | "FROM_CHANGELOG" => {
-                let partitioned = call
-                    .args
-                    .iter()
-                    .any(|a| matches!(&a.value, ArgValue::Table(t) if !t.partition_by.is_empty()));
-                if partitioned {
-                    return Err(Error::validation(format!(
-                        "Only tables with set semantics may be partitioned: PARTITION BY is not allowed in {name}"
-                    )));
-                }
-                Err(Error::unsupported(format!("table function {name}")))
-            }
+            "TO_CHANGELOG" | "FROM_CHANGELOG" => self.changelog_function(call),
             _ => Err(Error::validation(format!("No match found for table function {name}"))),
         }
     }
@@ -363,10 +366,8 @@ impl<'c> WindowArgs<'c> {
         }
         Ok(match (name, self.lengths.as_slice()) {
             ("TUMBLE", [size]) => WindowKind::Tumble { size: *size, offset },
-            ("HOP", [slide, size]) => {
-                divides(name, *slide, *size)?;
-                WindowKind::Hop { slide: *slide, size: *size, offset }
-            }
+            // Windows that do not divide are refused where rows are collected in them.
+            ("HOP", [slide, size]) => WindowKind::Hop { slide: *slide, size: *size, offset },
             ("CUMULATE", [step, max_size]) => {
                 divides(name, *step, *max_size)?;
                 WindowKind::Cumulate { step: *step, max_size: *max_size, offset }
@@ -408,7 +409,7 @@ fn element_fields(ty: &DataType) -> Result<(Vec<Field>, bool)> {
 }
 
 /// Applies an alias to a bound table.
-fn named<'a>(
+pub(super) fn named<'a>(
     rel: Rel,
     alias: Option<&ast::TableAlias>,
     default: Option<&str>,
@@ -419,4 +420,15 @@ fn named<'a>(
     };
     let scope = Scope::from_schema(relation, &rel.schema);
     Ok((rel, scope))
+}
+
+/// Flink takes no bare NULL in VALUES that a query reads.
+fn typed_values(values: &ast::Values) -> Result<()> {
+    let is_null = |e: &&ast::Expr| matches!(e.kind, ast::ExprKind::Literal(ast::Literal::Null));
+    match values.rows.iter().flat_map(|r| &r.exprs).find(is_null) {
+        Some(e) => Err(Error::validation("Illegal use of 'NULL' in VALUES")
+            .hint("write CAST(NULL AS INT) or another type"))
+        .at(e.span),
+        None => Ok(()),
+    }
 }

@@ -6,11 +6,14 @@ use weir_functions::Expr;
 use weir_parser::ast::{self, JoinConstraint, TableFactorKind};
 use weir_spec::JoinKind;
 
-use super::expr::{ExprBinder, Pending};
-use super::from::Bound;
-use super::scope::ScopeColumn;
-use super::subquery::{decorrelate, join_condition};
-use super::{At, Binder, Scope, make_call};
+use super::at::At;
+use super::binder::Binder;
+use super::decorrelate::{decorrelate, join_condition};
+use super::expr_binder::ExprBinder;
+use super::from::{Bound, named};
+use super::pending::Pending;
+use super::scope::{Scope, ScopeColumn};
+use super::typed::make_call;
 use crate::rel::{Rel, RelOp, conjunction, join_schema};
 
 /// What joins `left` and `right` have in common before the condition is known.
@@ -29,6 +32,11 @@ fn join_kind(kind: ast::JoinKind) -> Result<JoinKind> {
     })
 }
 
+/// `PROCTIME()`
+fn is_proctime(e: &ast::Expr) -> bool {
+    matches!(&e.kind, ast::ExprKind::Function(c) if c.name.last().eq_ignore_ascii_case("PROCTIME"))
+}
+
 impl Binder<'_> {
     /// Joins a table to what stands left of it.
     pub(super) fn join_factor<'a>(
@@ -43,19 +51,46 @@ impl Binder<'_> {
         let kind = join_kind(kind)?;
         match &right.kind {
             TableFactorKind::Unnest { exprs, with_ordinality, .. } => {
-                if !matches!(kind, JoinKind::Inner | JoinKind::Left) || !is_trivial(constraint) {
-                    return Err(Error::unsupported(
-                        "UNNEST other than CROSS JOIN or LEFT JOIN .. ON TRUE",
-                    ))
-                    .at(right.span);
-                }
                 let outer_join = kind == JoinKind::Left;
-                self.unnest(left, exprs, *with_ordinality, right.alias.as_ref(), outer_join)
+                let alias = right.alias.as_ref();
+                match (kind, constraint) {
+                    (JoinKind::Inner | JoinKind::Left, c) if is_trivial(c) => {
+                        self.unnest(left, exprs, *with_ordinality, alias, outer_join)
+                    }
+                    (JoinKind::Inner, JoinConstraint::On(condition)) => {
+                        let (rel, scope) =
+                            self.unnest(left, exprs, *with_ordinality, alias, false)?;
+                        Ok((self.bind_where(rel, &scope, condition)?, scope))
+                    }
+                    (JoinKind::Left, JoinConstraint::On(on)) => {
+                        let (mut rel, scope) =
+                            self.unnest(left, exprs, *with_ordinality, alias, true)?;
+                        let mut pending = Pending::default();
+                        let bound =
+                            ExprBinder::new(self, &scope, &mut pending).bind_condition(on)?;
+                        if !pending.is_empty() {
+                            return Err(Error::unsupported("a subquery in a join condition"))
+                                .at(on.span);
+                        }
+                        if let RelOp::Unnest { condition, .. } = &mut rel.op {
+                            *condition = Some(bound);
+                        }
+                        Ok((rel, scope))
+                    }
+                    _ => Err(Error::unsupported("UNNEST other than CROSS, INNER and LEFT JOIN"))
+                        .at(right.span),
+                }
             }
             TableFactorKind::Table { name, hints, system_time: Some(time) } => {
                 match self.left_time(&left, time) {
                     Some(time) => {
                         self.temporal_join(left, right, name, hints, time, kind, constraint)
+                    }
+                    // To check a lookup it is enough to know both sides' columns.
+                    None if self.session.is_open_world() && is_proctime(time) => {
+                        let (rel, name) = self.bind_table(name, hints, None)?;
+                        let right = named(rel, right.alias.as_ref(), Some(&name))?;
+                        self.join(left, right, kind, natural, constraint, vec![], outer)
                     }
                     None => {
                         let right = self.bind_factor(right, None, outer)?;
@@ -65,7 +100,7 @@ impl Binder<'_> {
             }
             TableFactorKind::Derived { lateral: true, .. } => {
                 let (rel, scope) = self.bind_factor(right, Some(&left.1), outer)?;
-                let d = decorrelate(rel)?;
+                let d = decorrelate(rel, &left.0)?;
                 let width = left.0.schema.len();
                 let visible: Vec<usize> = (0..scope.columns.len()).collect();
                 let conditions = join_condition(d.conditions, width);
@@ -156,17 +191,12 @@ impl Binder<'_> {
         kind: JoinKind,
         constraint: &JoinConstraint,
     ) -> Result<Bound<'a>> {
-        if time.ty().time_attribute() == TimeAttribute::Proctime {
-            return Err(Error::unsupported("processing-time temporal (lookup) join"))
-                .at(factor.span);
-        }
-        let Expr::Column { index: left_time, .. } = time else {
-            return Err(Error::unsupported("processing-time temporal (lookup) join"))
-                .at(factor.span);
-        };
+        let processing = time.ty().time_attribute() == TimeAttribute::Proctime;
         if !matches!(kind, JoinKind::Inner | JoinKind::Left) {
-            return Err(Error::validation("a temporal join is an inner or a left join"))
-                .at(factor.span);
+            return Err(Error::validation(
+                "Temporal table join currently only supports INNER JOIN and LEFT JOIN",
+            ))
+            .at(factor.span);
         }
         let (right, alias) = self.bind_table(name, hints, None)?;
         let relation = factor.alias.as_ref().map_or(alias.as_str(), |a| a.name.value.as_str());
@@ -183,12 +213,27 @@ impl Binder<'_> {
         }
         let schema = join_schema(&left.schema, &right.schema, kind);
         let scope = scope.retyped(&schema);
-        let op = RelOp::TemporalJoin {
-            left: Box::new(left),
-            right: Box::new(right),
-            kind,
-            condition,
-            left_time,
+        let op = match time {
+            _ if processing => RelOp::LookupJoin {
+                input: Box::new(left),
+                table: Box::new(right),
+                kind,
+                condition,
+                hint: self.lookup_hint(relation),
+            },
+            Expr::Column { index: left_time, .. } => RelOp::TemporalJoin {
+                left: Box::new(left),
+                right: Box::new(right),
+                kind,
+                condition,
+                left_time,
+            },
+            _ => {
+                return Err(Error::validation(
+                    "FOR SYSTEM_TIME AS OF takes a time attribute column of the left side",
+                ))
+                .at(factor.span);
+            }
         };
         Ok((Rel::new(op, schema), scope))
     }

@@ -5,6 +5,7 @@ use weir_core::{DataType, Error, Result, TypeKind, Value};
 use weir_functions::Expr;
 use weir_parser::ast;
 
+use super::constant;
 use super::types::interval_kind;
 
 /// Binds a literal; its type is NOT NULL except for NULL itself.
@@ -36,6 +37,9 @@ pub fn number(text: &str, negative: bool) -> Result<Expr> {
     let invalid = || Error::validation(format!("invalid number {signed}"));
     if text.contains(['e', 'E']) {
         let v: f64 = signed.parse().map_err(|_| invalid())?;
+        if v.is_infinite() {
+            return Err(out_of_range(&signed));
+        }
         return Ok(Expr::literal(Value::Double(v), DataType::double().not_null()));
     }
     if !text.contains('.')
@@ -44,18 +48,27 @@ pub fn number(text: &str, negative: bool) -> Result<Expr> {
         let ty = if i32::try_from(v).is_ok() { DataType::int() } else { DataType::bigint() };
         return Ok(Expr::literal(Value::Int(v), ty.not_null()));
     }
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let Some((whole, fraction)) = text.split_once('.') else {
+        return Err(out_of_range(&signed));
+    };
+    if fraction.is_empty() {
+        return number(whole, negative);
+    }
+    // Flink counts the digits as they are written, leading zeros included.
     let digits = format!("{whole}{fraction}");
-    let significant = digits.trim_start_matches('0').len();
-    let scale = fraction.len();
-    let precision = significant.max(scale).max(1);
+    let (precision, scale) = (digits.len(), fraction.len());
     if precision > 38 {
-        return Err(Error::validation(format!("number {signed} has more than 38 digits")));
+        return Err(out_of_range(&signed));
     }
     let unscaled: i128 = digits.parse().map_err(|_| invalid())?;
     let unscaled = if negative { -unscaled } else { unscaled };
     let ty = DataType::decimal(precision as u8, scale as u8).not_null();
     Ok(Expr::literal(Value::Decimal(unscaled), ty))
+}
+
+fn out_of_range(number: &str) -> Error {
+    Error::validation(format!("Numeric literal '{number}' out of range"))
+        .hint("write larger numbers as CAST('..' AS DECIMAL(p, s))")
 }
 
 fn binary(hex: &str) -> Expr {
@@ -72,7 +85,7 @@ fn binary(hex: &str) -> Expr {
 fn from_text(text: &str, kind: TypeKind) -> Expr {
     let ty = DataType::from(kind).not_null();
     let cast = Expr::Cast { arg: Box::new(string(text)), ty: ty.clone(), safe: false };
-    match super::constant::evaluate(&cast) {
+    match constant::evaluate(&cast) {
         Ok(value) => Expr::literal(value, ty),
         Err(_) => cast,
     }
@@ -160,6 +173,36 @@ fn seconds(text: &str) -> Option<i64> {
     Some(whole.parse::<i64>().ok()?.checked_mul(1000)? + millis.parse::<i64>().ok()?)
 }
 
+/// A subscript that stands alone in SELECT: Flink shows a missing element as the default of
+/// its type where elements are NOT NULL, though other functions see NULL.
+pub fn subscript_default(item: Expr) -> Expr {
+    use TypeKind as K;
+    let Expr::Call { function, args, ty } = &item else { return item };
+    let element = match args.first().map(|a| a.ty()) {
+        Some(DataType { kind: K::Array(e) | K::Map(_, e), nullable: false }) => e,
+        _ => return item,
+    };
+    if function != "ITEM" || element.nullable {
+        return item;
+    }
+    let mut columns = Vec::new();
+    item.collect_columns(&mut columns);
+    let constant = columns.is_empty();
+    let value = match element.kind {
+        K::TinyInt | K::SmallInt | K::Int | K::BigInt => Value::Int(-1),
+        K::Float => Value::Float(-1.0),
+        K::Double => Value::Double(-1.0),
+        K::Boolean => Value::Boolean(false),
+        // Only a constant is padded to its length.
+        K::Char(n) => Value::String(if constant { " ".repeat(n as usize) } else { String::new() }),
+        K::Varchar(_) => Value::String(String::new()),
+        K::Date => Value::Date(-1),
+        _ => return item,
+    };
+    let (ty, default) = (ty.clone(), Expr::literal(value, (**element).clone()));
+    Expr::call("COALESCE", vec![item, default], ty)
+}
+
 /// Casts a literal where that is only a change of type, not of meaning.
 pub fn cast_literal(value: &Value, from: &DataType, to: &DataType) -> Option<Value> {
     use TypeKind as K;
@@ -207,7 +250,8 @@ mod tests {
         assert_eq!(ty("1"), "INT NOT NULL");
         assert_eq!(ty("3000000000"), "BIGINT NOT NULL");
         assert_eq!(ty("1.50"), "DECIMAL(3, 2) NOT NULL");
-        assert_eq!(ty("0.05"), "DECIMAL(2, 2) NOT NULL");
+        assert_eq!(ty("0.05"), "DECIMAL(3, 2) NOT NULL");
+        assert_eq!(ty(".05"), "DECIMAL(2, 2) NOT NULL");
         assert_eq!(ty("1e3"), "DOUBLE NOT NULL");
     }
 

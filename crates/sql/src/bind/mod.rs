@@ -6,39 +6,63 @@
 //!
 //! Where to look next: `query.rs` for the shape of a query, `select.rs` for one
 //! SELECT block, `expr.rs` for expressions, `from.rs` for tables and joins.
+//!
+//! Queries hold expressions and expressions hold queries, so the methods call each other;
+//! the files do not. What they share lies below them: [`Binder`] (`binder.rs`) for a query,
+//! `expr_binder.rs` for a clause's expressions, `pending.rs` and `grouping.rs` for what
+//! these leave to their SELECT. Each file above adds the methods that bind one part.
 
 mod aggregate;
+mod aggregate_call;
+mod at;
+mod binder;
 mod call;
+mod changelog;
+mod columns;
 mod constant;
+mod decorrelate;
 mod expr;
+mod expr_binder;
 mod from;
+mod group_by;
+mod grouping;
+mod hints;
 mod join;
 mod literal;
+mod lookup;
+mod match_rows;
+mod matching;
+mod model;
 mod over;
+mod pending;
 mod query;
 mod scope;
 mod select;
+mod stand_in;
 mod subquery;
+mod syntax;
 mod table;
+mod typed;
 mod types;
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::rc::Rc;
-
-use weir_core::error::Position;
 use weir_core::{DataType, Error, Result, Schema, Value};
-use weir_functions::{ArgType, Expr};
+use weir_functions::Expr;
 use weir_parser::ast;
-use weir_parser::span::Span;
 
 use crate::rel::Rel;
-use crate::session::Session;
+use columns::{duplicate, make_unique, untyped};
+use expr_binder::ExprBinder;
+use pending::Pending;
 
+pub(crate) use at::At;
+pub use at::position;
+pub use binder::Binder;
 pub use constant::{check_zone, local_to_utc_millis};
 pub use literal::{cast_literal, interval_literal};
-pub(crate) use scope::Scope;
+pub(crate) use scope::{IN_REACH, Scope};
+pub(crate) use syntax::children;
 pub use table::{is_rowtime_type, table_spec};
+pub use typed::{coerce, evaluate_constant, make_call, null_literal};
 pub use types::bind_type;
 
 /// An identifier in backticks.
@@ -53,48 +77,40 @@ pub fn is_like(text: &str, pattern: &str) -> bool {
         .is_ok_and(|v| v == Value::Boolean(true))
 }
 
-/// Position of a piece of syntax.
-pub fn position(span: Span) -> Position {
-    Position { start: span.start, end: span.end }
-}
-
-/// Attaches the position of a piece of syntax to an error.
-pub(crate) trait At<T> {
-    fn at(self, span: Span) -> Result<T>;
-}
-
-impl<T> At<T> for Result<T> {
-    fn at(self, span: Span) -> Result<T> {
-        self.map_err(|e| e.at(position(span)))
-    }
-}
-
-/// Binds queries against a session.
-pub struct Binder<'s> {
-    session: &'s Session,
-    ctes: RefCell<HashMap<String, Rc<Rel>>>,
-    depth: RefCell<usize>,
-}
-
-/// Views may be nested this deep.
-const MAX_VIEW_DEPTH: usize = 64;
-
-impl<'s> Binder<'s> {
-    /// A binder without names beyond the session's.
-    pub fn new(session: &'s Session) -> Self {
-        Self { session, ctes: RefCell::default(), depth: RefCell::new(0) }
-    }
-
+impl Binder<'_> {
     /// Binds a whole query.
     pub fn query(&self, query: &ast::Query) -> Result<Rel> {
-        self.bind_query(query, None)
+        let mut rel = self.bind_query(query, None)?;
+        make_unique(&mut rel.schema);
+        Ok(rel)
+    }
+
+    /// Binds a query whose columns all need a type of their own.
+    pub fn typed_query(&self, query: &ast::Query) -> Result<Rel> {
+        let rel = self.query(query)?;
+        untyped(&rel.schema).at(query.span)?;
+        Ok(rel)
+    }
+
+    /// Binds the query of a view: without a list of names its own must differ.
+    pub fn view_query(&self, query: &ast::Query, named: bool) -> Result<Rel> {
+        let rel = self.bind_query(query, None)?;
+        untyped(&rel.schema).at(query.span)?;
+        match duplicate(&rel.schema).filter(|_| !named) {
+            Some(name) => Err(Error::validation(format!(
+                "A column with the same name `{name}` has been defined"
+            ))
+            .hint("give it another name with AS"))
+            .at(query.span),
+            None => Ok(rel),
+        }
     }
 
     /// Binds a scalar expression over named columns (computed columns, watermarks).
     pub fn scalar(&self, expr: &ast::Expr, schema: &Schema) -> Result<Expr> {
         let scope = Scope::from_schema(None, schema);
-        let mut pending = expr::Pending::default();
-        let bound = expr::ExprBinder::new(self, &scope, &mut pending).bind(expr)?;
+        let mut pending = Pending::default();
+        let bound = ExprBinder::new(self, &scope, &mut pending).bind(expr)?;
         if !pending.is_empty() {
             return Err(Error::unsupported("a subquery or OVER inside a column expression"))
                 .at(expr.span);
@@ -108,48 +124,4 @@ impl<'s> Binder<'s> {
         let ty = bound.ty().clone();
         Ok((evaluate_constant(&bound).at(expr.span)?, ty))
     }
-}
-
-/// The value of an expression without columns.
-pub fn evaluate_constant(expr: &Expr) -> Result<Value> {
-    if let Expr::Literal { value, .. } = expr {
-        return Ok(value.clone());
-    }
-    constant::evaluate(expr)
-}
-
-/// A call with the registry's typing rules applied: arguments cast, result type known.
-pub fn make_call(name: &str, args: Vec<Expr>) -> Result<Expr> {
-    let types: Vec<ArgType<'_>> = args
-        .iter()
-        .map(|a| ArgType {
-            ty: a.ty(),
-            literal: match a {
-                Expr::Literal { value, .. } => Some(value),
-                _ => None,
-            },
-        })
-        .collect();
-    let signature = weir_functions::resolve_scalar(name, &types)?;
-    let args = args.into_iter().zip(&signature.arg_types).map(|(a, ty)| coerce(a, ty)).collect();
-    Ok(Expr::call(signature.name, args, signature.return_type))
-}
-
-/// An implicit cast, left out where the representation is the same anyway.
-pub fn coerce(expr: Expr, ty: &DataType) -> Expr {
-    if expr.ty().same_kind(ty) {
-        return expr;
-    }
-    let target = ty.clone().with_nullable(expr.ty().nullable);
-    if let Expr::Literal { value, ty: from } = &expr
-        && let Some(value) = cast_literal(value, from, &target)
-    {
-        return Expr::literal(value, target);
-    }
-    Expr::Cast { arg: Box::new(expr), ty: target, safe: false }
-}
-
-/// NULL of a type.
-pub fn null_literal(ty: &DataType) -> Expr {
-    Expr::literal(Value::Null, ty.clone().null())
 }

@@ -4,50 +4,46 @@ use weir_core::types::TimeAttribute;
 use weir_core::{DataType, Error, Field, Result, Value};
 use weir_functions::Expr;
 use weir_parser::ast::{self, ArgValue, FrameBound};
-use weir_spec::{OverFrame, OverSpec};
+use weir_spec::{FrameEdge, OverFrame, OverSpec};
 
-use super::aggregate::{BoundCall, Projection, SortExpr, resolve_call};
-use super::expr::{ExprBinder, OVER};
-use super::{At, Binder};
+use super::aggregate_call::{Projection, SortExpr, resolve_call};
+use super::at::At;
+use super::binder::Binder;
+use super::expr_binder::ExprBinder;
+use super::pending::OverCall;
+use super::stand_in::OVER;
+use super::typed::evaluate_constant;
 use crate::rel::{Rel, RelOp};
-
-/// An OVER call whose parts are expressions over the clause's input.
-pub(crate) struct OverCall {
-    pub call: BoundCall,
-    pub partition: Vec<Expr>,
-    pub order: Vec<SortExpr>,
-    pub frame: OverFrame,
-}
-
-impl OverCall {
-    /// Frames may differ within one window of a streaming query, partitions and orders not.
-    fn same_order(&self, other: &OverCall) -> bool {
-        self.partition == other.partition && self.order == other.order
-    }
-
-    fn same_window(&self, other: &OverCall) -> bool {
-        self.partition == other.partition && self.order == other.order && self.frame == other.frame
-    }
-}
 
 impl ExprBinder<'_, '_> {
     pub(super) fn over_call(&mut self, call: &ast::FunctionCall, name: &str) -> Result<Expr> {
         let spec = self.window_spec(call)?;
         let star = matches!(call.args.as_slice(), [a] if matches!(a.value, ArgValue::Star));
+        super::call::plain_star(call, star)?;
         let args = if star { vec![] } else { self.arguments(call)? };
         let distinct = call.quantifier == Some(ast::SetQuantifier::Distinct);
         let filter = call.filter.as_ref().map(|f| self.bind_condition(f)).transpose()?;
-        check_offset_default(name, &args)?;
+        let args = fold_constants(name, args).at(call.span)?;
+        check_offset_default(name, &args, self.binder.session.is_batch())?;
         let mut bound = resolve_call(name, args, distinct, filter, vec![])?;
         let partition =
             spec.partition_by.iter().map(|e| self.bind(e)).collect::<Result<Vec<_>>>()?;
         let order = self.sort_items(&spec.order_by)?;
         let frame = match &spec.frame {
-            Some(f) => self.binder.frame(f).at(f.span)?,
-            None if is_ranking(name) => OverFrame::Rows(None),
-            None => OverFrame::Range(None),
+            // Functions of the place do not look at a frame.
+            Some(f) if !(is_ranking(name) && self.binder.session.is_batch()) => {
+                self.binder.frame(f).at(f.span)?
+            }
+            _ if self.binder.session.is_batch() => default_frame(&order),
+            _ if name == "ROW_NUMBER" => OverFrame::Rows(None),
+            _ => OverFrame::Range(None),
         };
-        let empty_frame = frame != OverFrame::Rows(None) && frame != OverFrame::Range(None);
+        let empty_frame = !matches!(
+            frame,
+            OverFrame::Rows(None)
+                | OverFrame::Range(None)
+                | OverFrame::Between { start: FrameEdge::Unbounded, .. }
+        );
         if bound.function != "COUNT" && empty_frame {
             bound.ty = bound.ty.null();
         }
@@ -84,12 +80,33 @@ impl ExprBinder<'_, '_> {
     }
 }
 
+/// Offsets and defaults of LAG and LEAD, and NTILE's buckets, as literals where they are constant.
+fn fold_constants(name: &str, args: Vec<Expr>) -> Result<Vec<Expr>> {
+    let first = match name {
+        "LAG" | "LEAD" => 1,
+        "NTILE" => 0,
+        _ => return Ok(args),
+    };
+    args.into_iter()
+        .enumerate()
+        .map(|(i, e)| {
+            let mut columns = Vec::new();
+            e.collect_columns(&mut columns);
+            if i < first || !columns.is_empty() {
+                return Ok(e);
+            }
+            Ok(Expr::literal(evaluate_constant(&e)?, e.ty().clone()))
+        })
+        .collect()
+}
+
 /// Flink wants the default of LAG and LEAD in the type of the value.
-fn check_offset_default(name: &str, args: &[Expr]) -> Result<()> {
+fn check_offset_default(name: &str, args: &[Expr], batch: bool) -> Result<()> {
     if !matches!(name, "LAG" | "LEAD") {
         return Ok(());
     }
     if let [value, _, default] = args
+        && !(batch && weir_functions::offset_default_fits(default.ty(), value.ty()))
         && !default.ty().same_kind(value.ty())
         && !matches!(default.ty().kind, weir_core::TypeKind::Null)
         && !(default.ty().is_string() && value.ty().is_string())
@@ -117,8 +134,22 @@ fn is_ranking(name: &str) -> bool {
     )
 }
 
+/// The frame of a batch query that names none: the partition, or its part up to the peers.
+fn default_frame(order: &[SortExpr]) -> OverFrame {
+    let end = if order.is_empty() { FrameEdge::Unbounded } else { FrameEdge::Offset(0) };
+    OverFrame::Between { rows: false, start: FrameEdge::Unbounded, end }
+}
+
 impl Binder<'_> {
     fn frame(&self, f: &ast::WindowFrame) -> Result<OverFrame> {
+        if self.session.is_batch() {
+            let start = self.frame_edge(&f.start, f.rows, false)?;
+            let end = match &f.end {
+                Some(end) => self.frame_edge(end, f.rows, true)?,
+                None => FrameEdge::Offset(0),
+            };
+            return Ok(OverFrame::Between { rows: f.rows, start, end });
+        }
         if !matches!(f.end, None | Some(FrameBound::CurrentRow)) {
             return Err(Error::unsupported("OVER frames that end after the current row")
                 .hint("end the frame with CURRENT ROW"));
@@ -140,6 +171,28 @@ impl Binder<'_> {
         Ok(if f.rows { OverFrame::Rows(bound.map(|n| n as u64)) } else { OverFrame::Range(bound) })
     }
 
+    fn frame_edge(&self, bound: &FrameBound, rows: bool, is_end: bool) -> Result<FrameEdge> {
+        let distance = |e: &ast::Expr| match self.constant(e)? {
+            (Value::Int(n), _) if n >= 0 => Ok(n),
+            (Value::Millis(n), _) if !rows && n >= 0 => Ok(n),
+            _ => {
+                let expected = if rows { "a row count" } else { "an interval or a whole number" };
+                Err(Error::validation(format!("this frame takes {expected}"))).at(e.span)
+            }
+        };
+        Ok(match bound {
+            FrameBound::UnboundedPreceding if !is_end => FrameEdge::Unbounded,
+            FrameBound::UnboundedFollowing if is_end => FrameEdge::Unbounded,
+            FrameBound::CurrentRow => FrameEdge::Offset(0),
+            FrameBound::Preceding(e) => FrameEdge::Offset(-distance(e)?),
+            FrameBound::Following(e) => FrameEdge::Offset(distance(e)?),
+            _ if is_end => {
+                return Err(Error::validation("a frame cannot end with UNBOUNDED PRECEDING"));
+            }
+            _ => return Err(Error::validation("a frame cannot start with UNBOUNDED FOLLOWING")),
+        })
+    }
+
     /// Attaches OVER calls to their input; returns where each call's column is.
     pub(super) fn attach_over(&self, rel: Rel, calls: Vec<OverCall>) -> Result<(Rel, Vec<usize>)> {
         if calls.is_empty() {
@@ -152,8 +205,7 @@ impl Binder<'_> {
                 None => groups.push(vec![i]),
             }
         }
-        let one_order = groups.iter().all(|g| calls[g[0]].same_order(&calls[groups[0][0]]));
-        if !one_order && !self.session.is_batch() {
+        if groups.len() > 1 && !self.session.is_batch() {
             return Err(Error::validation(
                 "Over Agg: Unsupported use of OVER windows. All aggregates must be computed on the same window.",
             )

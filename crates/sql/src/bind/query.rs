@@ -7,9 +7,14 @@ use weir_functions::Expr;
 use weir_parser::ast::{self, SetExpr, SetOp};
 use weir_spec::{AggregateCall, JoinKind, OverFrame, OverSpec, SortKey};
 
-use super::aggregate::generated_name;
-use super::select::{BoundSelect, distinct, one_row};
-use super::{At, Binder, Scope, coerce, make_call};
+use super::at::At;
+use super::binder::Binder;
+use super::columns::{duplicate, generated_name, rename_columns};
+use super::expr_binder::ExprBinder;
+use super::pending::Pending;
+use super::scope::Scope;
+use super::select::BoundSelect;
+use super::typed::{coerce, make_call};
 use crate::rel::{Rel, RelOp, conjunction};
 
 impl Binder<'_> {
@@ -39,6 +44,13 @@ impl Binder<'_> {
         for cte in &with.ctes {
             let rel = self.bind_query(&cte.query, None)?;
             let rel = rename_columns(rel, &cte.columns).at(cte.span)?;
+            if let Some(name) = duplicate(&rel.schema) {
+                return Err(Error::validation(format!(
+                    "Column has duplicate column name '{name}' and no column list specified"
+                ))
+                .hint("give the columns names: WITH t (a, b) AS (..)"))
+                .at(cte.span);
+            }
             let name = cte.name.value.clone();
             let old = self.ctes.borrow_mut().insert(name.clone(), Rc::new(rel));
             shadowed.push((name, old));
@@ -126,8 +138,8 @@ impl Binder<'_> {
         for row in &v.rows {
             let mut bound = Vec::with_capacity(row.exprs.len());
             for e in &row.exprs {
-                let mut pending = super::expr::Pending::default();
-                let value = super::expr::ExprBinder::new(self, &empty, &mut pending).bind(e)?;
+                let mut pending = Pending::default();
+                let value = ExprBinder::new(self, &empty, &mut pending).bind(e)?;
                 if !pending.is_empty() {
                     return Err(Error::unsupported("a subquery inside VALUES")).at(e.span);
                 }
@@ -181,10 +193,10 @@ impl Binder<'_> {
         match s.op {
             SetOp::Union => {
                 let union = Rel::new(RelOp::Union(vec![left, right]), schema);
-                Ok(if s.all { union } else { distinct(union) })
+                Ok(if s.all { union } else { union.distinct() })
             }
-            SetOp::Intersect if !s.all => Ok(semi(distinct(left), right, JoinKind::Semi)?),
-            SetOp::Except if !s.all => Ok(semi(distinct(left), right, JoinKind::Anti)?),
+            SetOp::Intersect if !s.all => Ok(semi(left.distinct(), right, JoinKind::Semi)?),
+            SetOp::Except if !s.all => Ok(semi(left.distinct(), right, JoinKind::Anti)?),
             SetOp::Intersect => bag_operation(left, right, JoinKind::Semi),
             SetOp::Except => bag_operation(left, right, JoinKind::Anti),
         }
@@ -217,17 +229,8 @@ fn values_rel(rows: Vec<Vec<Expr>>, types: &[DataType], schema: Schema) -> Rel {
         .into_iter()
         .map(|r| r.into_iter().zip(types).map(|(e, t)| coerce(e, t)).collect())
         .collect();
-    let constants: Option<Vec<Vec<Value>>> = cast
-        .iter()
-        .map(|r| {
-            r.iter()
-                .map(|e| match e {
-                    Expr::Literal { value, .. } => Some(value.clone()),
-                    _ => None,
-                })
-                .collect()
-        })
-        .collect();
+    let constants: Option<Vec<Vec<Value>>> =
+        cast.iter().map(|r| r.iter().map(|e| e.as_literal().cloned()).collect()).collect();
     if let Some(rows) = constants {
         return Rel::new(RelOp::Values(rows), schema);
     }
@@ -235,7 +238,7 @@ fn values_rel(rows: Vec<Vec<Expr>>, types: &[DataType], schema: Schema) -> Rel {
     let mut inputs: Vec<Rel> = cast
         .into_iter()
         .map(|r| {
-            let mut rel = one_row().project(r, names.clone());
+            let mut rel = Rel::one_row().project(r, names.clone());
             rel.schema = schema.clone();
             rel
         })
@@ -290,16 +293,7 @@ fn bag_operation(left: Rel, right: Rel, kind: JoinKind) -> Result<Rel> {
 /// Appends the number of each row among its equals.
 fn numbered(rel: Rel) -> Rel {
     let ty = DataType::bigint().not_null();
-    let call = AggregateCall {
-        function: "ROW_NUMBER".to_owned(),
-        args: vec![],
-        literals: vec![],
-        distinct: false,
-        filter: None,
-        order_by: vec![],
-        ty: ty.clone(),
-        name: "$n".to_owned(),
-    };
+    let call = AggregateCall::row_number("$n");
     // Within a partition of equal rows any order is as good as another.
     let order_by = vec![SortKey { column: 0, descending: false, nulls_first: true }];
     let over = OverSpec {
@@ -312,22 +306,4 @@ fn numbered(rel: Rel) -> Rel {
     let mut schema = rel.schema.clone();
     schema.fields.push(Field::new("$n", ty));
     Rel::new(RelOp::Over { input: Box::new(rel), over }, schema)
-}
-
-/// Gives a plan other column names (CTE and table aliases).
-pub(crate) fn rename_columns(mut rel: Rel, names: &[ast::Ident]) -> Result<Rel> {
-    if names.is_empty() {
-        return Ok(rel);
-    }
-    if names.len() != rel.schema.len() {
-        return Err(Error::validation(format!(
-            "{} column names given for {} columns",
-            names.len(),
-            rel.schema.len()
-        )));
-    }
-    for (f, n) in rel.schema.fields.iter_mut().zip(names) {
-        f.name.clone_from(&n.value);
-    }
-    Ok(rel)
 }

@@ -1,10 +1,11 @@
 //! Which names a clause can see, and what they stand for.
 
-use weir_core::{DataType, Error, Result, Schema};
+use weir_core::{DataType, Error, Result, Schema, nearest};
 use weir_functions::Expr;
 use weir_parser::ast;
 
-use super::At;
+use super::at::At;
+use super::stand_in::OUTER;
 
 /// One visible column; its position in the scope is its position in the input.
 #[derive(Debug, Clone)]
@@ -25,9 +26,6 @@ pub(crate) struct Scope<'a> {
     pub columns: Vec<ScopeColumn>,
     pub outer: Option<&'a Scope<'a>>,
 }
-
-/// Columns of an enclosing query are numbered from here until they are decorrelated.
-pub(crate) const OUTER: usize = 1 << 32;
 
 impl<'a> Scope<'a> {
     /// The columns of one table.
@@ -85,8 +83,27 @@ impl<'a> Scope<'a> {
     pub fn resolve(&self, name: &ast::ObjectName) -> Result<Expr> {
         match self.try_resolve(name)? {
             Some(e) => Ok(e),
-            None => Err(self.unknown(name)).at(name.span()),
+            None => match name.single().and_then(|i| self.row_of(&i.value)) {
+                Some(row) => Ok(row),
+                None => Err(self.unknown(name)).at(name.span()),
+            },
         }
+    }
+
+    /// A table's alias as a value: the row of its columns, an extension.
+    fn row_of(&self, relation: &str) -> Option<Expr> {
+        let columns = self.star(Some(relation));
+        if columns.is_empty() {
+            return None;
+        }
+        let args: Vec<Expr> = columns.iter().map(|(i, _)| self.reference(*i)).collect();
+        let fields = columns
+            .into_iter()
+            .zip(&args)
+            .map(|((_, name), e)| weir_core::Field::new(name, e.ty().clone()))
+            .collect();
+        let ty: DataType = weir_core::TypeKind::Row(fields).into();
+        Some(Expr::call("ROW", args, ty.not_null()))
     }
 
     fn try_resolve(&self, name: &ast::ObjectName) -> Result<Option<Expr>> {
@@ -136,11 +153,13 @@ impl<'a> Scope<'a> {
         let visible = || self.columns.iter().filter(|c| !c.hidden);
         if let Some(c) = visible().find(|c| c.name.eq_ignore_ascii_case(wanted)) {
             error = error.hint(format!("column names are case-sensitive: `{}`", c.name));
+        } else if let Some(derived) = other_unit(wanted, visible().map(|c| c.name.as_str())) {
+            error = error.hint(format!("write {derived} AS {wanted}"));
         } else if let Some(near) = nearest(wanted, visible().map(|c| c.name.as_str())) {
             error = error.hint(format!("did you mean `{near}`?"));
         } else if !self.columns.is_empty() {
             let names: Vec<&str> = visible().map(|c| c.name.as_str()).take(20).collect();
-            error = error.hint(format!("columns in reach: {}", names.join(", ")));
+            error = error.hint(format!("{IN_REACH}{}", names.join(", ")));
         }
         error
     }
@@ -182,23 +201,28 @@ pub(crate) fn field_access(row: Expr, field: &str) -> Result<Expr> {
     Ok(Expr::Field { arg: Box::new(row), index, ty })
 }
 
-/// The candidate with the smallest edit distance, if it is near enough to be a slip.
-pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
-    candidates
-        .map(|c| (strsim::levenshtein(&word.to_lowercase(), &c.to_lowercase()), c))
-        .filter(|(d, _)| *d <= limit)
-        .min_by_key(|(d, _)| *d)
-        .map(|(_, c)| c)
-}
+/// How the hint of an unknown column begins that lists the columns there are.
+pub(crate) const IN_REACH: &str = "columns in reach: ";
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn near_names() {
-        assert_eq!(nearest("custmer", ["order_id", "customer"].into_iter()), Some("customer"));
-        assert_eq!(nearest("nope", ["order_id", "customer"].into_iter()), None);
-    }
+/// How to compute a column of epoch seconds from one of milliseconds, or the reverse.
+fn other_unit<'a>(wanted: &str, mut columns: impl Iterator<Item = &'a str>) -> Option<String> {
+    let unit = |name: &str| {
+        let last = name.rsplit('_').next().unwrap_or(name).to_ascii_lowercase();
+        match last.as_str() {
+            "s" | "sec" | "second" | "seconds" => Some('s'),
+            "ms" | "milli" | "millis" | "milliseconds" => Some('m'),
+            _ => None,
+        }
+    };
+    let stamp = |name: &str| {
+        name.to_ascii_lowercase()
+            .split('_')
+            .any(|w| matches!(w, "ts" | "timestamp" | "time" | "epoch" | "event"))
+    };
+    let wanted_unit = unit(wanted).filter(|_| stamp(wanted))?;
+    let other = columns.find(|c| stamp(c) && unit(c).is_some_and(|u| u != wanted_unit))?;
+    Some(match wanted_unit {
+        's' => format!("FLOOR({other} / 1000)"),
+        _ => format!("{other} * 1000"),
+    })
 }

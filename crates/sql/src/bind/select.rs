@@ -1,15 +1,22 @@
 //! One SELECT block.
 
-use weir_core::{Error, Result, Schema};
+use weir_core::{Error, Result};
 use weir_functions::Expr;
 use weir_parser::ast::{self, ExprKind, SelectItem};
 use weir_spec::{JoinKind, SortKey};
 
-use super::aggregate::{Grouping, WINDOW, aggregate_rel, generated_name, has_aggregate};
-use super::expr::{ExprBinder, OVER, Pending, SUBQUERY};
+use super::at::At;
+use super::binder::Binder;
+use super::columns::generated_name;
+use super::decorrelate::{decorrelate, join_condition};
+use super::expr_binder::ExprBinder;
+use super::grouping::{Grouping, aggregate_rel};
+use super::pending::Pending;
 use super::scope::Scope;
-use super::subquery::{decorrelate, join_condition};
-use super::{At, Binder, make_call};
+use super::stand_in::{OUTER, OVER, SUBQUERY, WINDOW};
+use super::subquery::{check_width, comparison, comparisons, negated};
+use super::syntax::has_aggregate;
+use super::typed::make_call;
 use crate::rel::{Rel, RelOp, conjunction};
 
 /// A bound SELECT before ORDER BY and LIMIT: hidden sort columns stand behind the visible ones.
@@ -26,8 +33,7 @@ impl Binder<'_> {
         order_by: &[ast::OrderByExpr],
         outer: Option<&Scope<'_>>,
     ) -> Result<BoundSelect> {
-        check_hints(&s.hints)?;
-        let (rel, mut scope) = self.bind_from(&s.from, outer)?;
+        let (rel, mut scope) = self.with_hints(&s.hints, || self.bind_from(&s.from, outer))?;
         scope.outer = outer;
         let rel = match &s.selection {
             Some(w) if s.from.is_empty() => {
@@ -49,6 +55,7 @@ impl Binder<'_> {
                 grouping: grouping.as_mut(),
                 windows: &s.windows,
                 in_aggregate: false,
+                matching: None,
             };
             let items = bind_items(&mut b, &s.projection)?;
             let having = s.having.as_ref().map(|h| b.bind_condition(h)).transpose()?;
@@ -62,8 +69,13 @@ impl Binder<'_> {
         if s.having.is_some() && grouping.is_none() {
             return Err(Error::validation("HAVING needs GROUP BY or an aggregate"));
         }
-        let rel = match &grouping {
-            Some(g) => aggregate_rel(rel, g)?,
+        let rel = match &mut grouping {
+            Some(g) => {
+                let subqueries = std::mem::take(&mut g.pending.subqueries);
+                let (rel, answers) = self.attach_subqueries(rel, subqueries)?;
+                g.resolve(&answers);
+                aggregate_rel(rel, g)?
+            }
             None => rel,
         };
         let places = Places { window: window_start(grouping.as_ref()), ..Places::default() };
@@ -82,7 +94,11 @@ impl Binder<'_> {
         pending: Pending,
         mut places: Places,
     ) -> Result<BoundSelect> {
-        let (mut rel, values) = self.attach_subqueries(rel, pending.subqueries)?;
+        let mut subqueries = pending.subqueries;
+        for s in &mut subqueries {
+            s.map_values(|v| places.resolve_window(v));
+        }
+        let (mut rel, values) = self.attach_subqueries(rel, subqueries)?;
         places.subqueries = values;
         if let Some(h) = having {
             rel = rel.filter(places.resolve(h));
@@ -125,13 +141,18 @@ impl Binder<'_> {
                     "with SELECT DISTINCT, ORDER BY may only name columns of the select list",
                 ));
             }
-            rel = distinct(rel);
+            rel = rel.distinct();
         }
         Ok(BoundSelect { rel, visible, sort: keys })
     }
 
     /// WHERE: IN and EXISTS become semi or anti joins, the rest a filter.
-    fn bind_where(&self, rel: Rel, scope: &Scope<'_>, condition: &ast::Expr) -> Result<Rel> {
+    pub(super) fn bind_where(
+        &self,
+        rel: Rel,
+        scope: &Scope<'_>,
+        condition: &ast::Expr,
+    ) -> Result<Rel> {
         let mut parts = Vec::new();
         ast_conjuncts(condition, &mut parts);
         let mut rel = rel;
@@ -173,22 +194,19 @@ impl Binder<'_> {
         Ok(rel.select(&columns))
     }
 
+    /// A semi join (some row of the subquery holds) or an anti join (none does).
     fn bind_membership(&self, rel: Rel, scope: &Scope<'_>, m: &Membership<'_>) -> Result<Rel> {
         let inner = self.bind_query(m.query, Some(scope))?;
         let width = rel.schema.len();
         let mut values = Vec::new();
-        if let Some(value) = m.value {
+        let mut op = "=";
+        if let Some((value, o)) = m.comparison {
+            op = o;
             let list = match &value.kind {
                 ExprKind::Row(items) | ExprKind::Tuple(items) => items.iter().collect(),
                 _ => vec![value],
             };
-            if list.len() != inner.schema.len() {
-                return Err(Error::validation(format!(
-                    "IN compares {} value(s) with {} column(s) of the subquery",
-                    list.len(),
-                    inner.schema.len()
-                )));
-            }
+            check_width(list.len(), &inner)?;
             let mut pending = Pending::default();
             for e in list {
                 values.push(ExprBinder::new(self, scope, &mut pending).bind(e)?);
@@ -197,13 +215,14 @@ impl Binder<'_> {
                 return Err(Error::unsupported("a subquery or OVER in front of IN"));
             }
         }
-        let d = decorrelate(inner)?;
-        let mut conditions = join_condition(d.conditions, width);
-        for (i, v) in values.into_iter().enumerate() {
-            let column = Expr::column(width + i, d.rel.schema.fields[i].ty.clone());
-            let mut same = make_call("=", vec![v.clone(), column.clone()])?;
+        let mut d = decorrelate(inner, &rel)?;
+        let own = d.rel.columns();
+        for (mut same, (v, column)) in
+            comparisons(&values, op, &d.rel)?.into_iter().zip(values.iter().zip(own))
+        {
             if m.negated {
                 // NOT IN is unknown, hence not true, where a NULL takes part.
+                let v = v.clone().map_columns(&mut |i, ty| Expr::column(i + OUTER, ty));
                 for side in [v, column] {
                     if side.ty().nullable {
                         let null = make_call("IS NULL", vec![side])?;
@@ -211,7 +230,7 @@ impl Binder<'_> {
                     }
                 }
             }
-            conditions.push(same);
+            d.conditions.push(same);
         }
         let schema = rel.schema.clone();
         let kind = if m.negated { JoinKind::Anti } else { JoinKind::Semi };
@@ -219,39 +238,10 @@ impl Binder<'_> {
             left: Box::new(rel),
             right: Box::new(d.rel),
             kind,
-            condition: conjunction(conditions),
+            condition: conjunction(join_condition(d.conditions, width)),
         };
         Ok(Rel::new(join, schema))
     }
-}
-
-/// Duplicate rows removed: a grouping by all columns.
-pub(crate) fn distinct(rel: Rel) -> Rel {
-    let schema = rel.schema.clone();
-    let keys = (0..schema.len()).collect();
-    Rel::new(RelOp::Aggregate { input: Box::new(rel), keys, calls: vec![] }, schema)
-}
-
-/// SELECT hints: STATE_TTL and join hints advise, others are unknown.
-fn check_hints(hints: &[ast::Hint]) -> Result<()> {
-    const KNOWN: [&str; 7] = [
-        "STATE_TTL",
-        "BROADCAST",
-        "SHUFFLE_HASH",
-        "SHUFFLE_MERGE",
-        "NEST_LOOP",
-        "LOOKUP",
-        "MULTI_JOIN",
-    ];
-    for h in hints {
-        let name = h.name.value.to_ascii_uppercase();
-        if !KNOWN.contains(&name.as_str()) {
-            return Err(Error::validation(format!("unknown hint {}", h.name.value))
-                .hint(format!("known hints: {}", KNOWN.join(", "))))
-            .at(h.span);
-        }
-    }
-    Ok(())
 }
 
 fn is_grouped(s: &ast::Select, order_by: &[ast::OrderByExpr]) -> bool {
@@ -277,6 +267,14 @@ struct Places {
 }
 
 impl Places {
+    /// Replaces the stand-ins of a group window's columns only.
+    fn resolve_window(&self, e: Expr) -> Expr {
+        e.map_columns(&mut |i, ty| match i {
+            i if i >= WINDOW => Expr::column(self.window + i - WINDOW, ty),
+            _ => Expr::column(i, ty),
+        })
+    }
+
     fn resolve(&self, e: Expr) -> Expr {
         e.map_columns(&mut |i, ty| match i {
             i if i >= WINDOW => Expr::column(self.window + i - WINDOW, ty),
@@ -319,7 +317,7 @@ fn bind_items(
                 items.extend(row_fields(row).at(*span)?);
             }
             SelectItem::Expr { expr, alias, .. } => {
-                let value = b.bind(expr)?;
+                let value = super::literal::subscript_default(b.bind(expr)?);
                 let name = match alias {
                     Some(a) => a.value.clone(),
                     None => item_name(expr).unwrap_or_else(|| generated_name(items.len())),
@@ -469,19 +467,21 @@ fn ast_conjuncts<'e>(e: &'e ast::Expr, out: &mut Vec<&'e ast::Expr>) {
     }
 }
 
-/// IN, EXISTS and their negations as a condition of WHERE.
+/// IN, EXISTS, quantified comparisons and their negations as a condition of WHERE.
 struct Membership<'e> {
-    value: Option<&'e ast::Expr>,
+    /// `value op` some row.
+    comparison: Option<(&'e ast::Expr, &'static str)>,
     query: &'e ast::Query,
+    /// No row may hold.
     negated: bool,
 }
 
 fn membership(e: &ast::Expr) -> Option<Membership<'_>> {
     match &e.kind {
         ExprKind::InSubquery { expr, negated, query } => {
-            Some(Membership { value: Some(expr), query, negated: *negated })
+            Some(Membership { comparison: Some((expr, "=")), query, negated: *negated })
         }
-        ExprKind::Exists(query) => Some(Membership { value: None, query, negated: false }),
+        ExprKind::Exists(query) => Some(Membership { comparison: None, query, negated: false }),
         ExprKind::Unary { op: ast::UnaryOp::Not, expr } => {
             membership(expr).map(|m| Membership { negated: !m.negated, ..m })
         }
@@ -491,18 +491,11 @@ fn membership(e: &ast::Expr) -> Option<Membership<'_>> {
             quantifier,
             source: ast::QuantifiedSource::Query(query),
         } => {
-            let negated = match (op, quantifier) {
-                (ast::BinaryOp::Eq, ast::Quantifier::Any | ast::Quantifier::Some) => false,
-                (ast::BinaryOp::NotEq, ast::Quantifier::All) => true,
-                _ => return None,
-            };
-            Some(Membership { value: Some(left), query, negated })
+            let op = comparison(*op).ok()?;
+            let all = *quantifier == ast::Quantifier::All;
+            let op = if all { negated(op) } else { op };
+            Some(Membership { comparison: Some((left, op)), query, negated: all })
         }
         _ => None,
     }
-}
-
-/// One row without columns, for SELECT without FROM.
-pub(crate) fn one_row() -> Rel {
-    Rel::new(RelOp::Values(vec![vec![]]), Schema::default())
 }

@@ -3,15 +3,19 @@
 use std::rc::Rc;
 
 use weir_core::types::TimeAttribute;
-use weir_core::{Error, Field, Options, Result, Schema, TypeKind};
+use weir_core::{Error, Field, Options, Result, Schema, TypeKind, nearest};
 use weir_functions::Expr;
 use weir_parser::ast;
 use weir_spec::{CatalogColumn, CatalogTable, ReadColumn, TableKind, TableSpec};
 
-use super::scope::nearest;
-use super::{At, Binder, MAX_VIEW_DEPTH, coerce};
+use super::at::{At, position};
+use super::binder::Binder;
+use super::typed::coerce;
 use crate::rel::{Rel, RelOp, Scan};
 use crate::session::TablePath;
+
+/// Views may be nested this deep.
+const MAX_VIEW_DEPTH: usize = 64;
 
 impl Binder<'_> {
     /// A CTE, view or table by name; also its last name, the default alias.
@@ -30,7 +34,11 @@ impl Binder<'_> {
         }
         let (path, table) = self.session.find(&parts).at(name.span())?;
         let Some(mut table) = table else {
-            return Err(self.unknown_table(&path, &parts)).at(name.span());
+            let e = self.unknown_table(&path, &parts);
+            if e.hint_text().is_none() {
+                self.session.note_undeclared(&path.table, position(name.span()));
+            }
+            return Err(e).at(name.span());
         };
         self.apply_hints(&mut table, hints)?;
         if let Some((key, value)) = extra {
@@ -136,7 +144,7 @@ impl Binder<'_> {
                 CatalogColumn::Computed { .. } => {}
             }
         }
-        let scan = Scan { table: spec, columns, limit: None, filter: None };
+        let scan = Scan { table: spec, columns, limit: None, filter: None, state_ttl: None };
         let rel = Rel::new(RelOp::Scan(scan), Schema::new(fields));
         let rel = self.with_computed(rel, table)?;
         self.with_watermark(rel, table)

@@ -4,7 +4,7 @@ use weir_core::types::{IntervalField, MAX_LENGTH, TimeAttribute};
 use weir_core::{DataType, Error, Field, Result, TypeKind};
 use weir_parser::ast;
 
-use super::At;
+use super::at::At;
 
 /// Resolves a written type; nullable unless NOT NULL stands behind it.
 pub fn bind_type(ty: &ast::DataType) -> Result<DataType> {
@@ -34,6 +34,9 @@ pub fn bind_type(ty: &ast::DataType) -> Result<DataType> {
             return decimal(*precision, *scale).map(|k| finish(k, ty)).at(ty.span);
         }
         K::Char(n) => TypeKind::Char(length(*n, "CHAR").at(ty.span)?),
+        // Without a length these are STRING and BYTES.
+        K::Varchar(None) => TypeKind::Varchar(MAX_LENGTH),
+        K::Varbinary(None) => TypeKind::Varbinary(MAX_LENGTH),
         K::Varchar(n) => TypeKind::Varchar(length(*n, "VARCHAR").at(ty.span)?),
         K::String => TypeKind::Varchar(MAX_LENGTH),
         K::Binary(n) => TypeKind::Binary(length(*n, "BINARY").at(ty.span)?),

@@ -4,11 +4,52 @@ use weir_core::{Error, Field, Result, Schema};
 use weir_parser::ast::{self, AlterTableAction as A, ColumnPosition, ObjectKind, SchemaElement};
 use weir_spec::{CatalogColumn, CatalogTable, TableKind};
 
-use super::Effect;
 use super::create::{column, database_of, path_of, set_primary_key, view_definition, watermark};
+use super::effect::Effect;
 use super::insert::options_of;
 use crate::bind::At as _;
 use crate::session::{Session, TablePath};
+
+/// ALTER CATALOG: options and comment of a catalog, as CREATE CATALOG set them. The
+/// catalog is opened again with the new options.
+pub(super) fn alter_catalog(session: &mut Session, c: &ast::AlterCatalog) -> Result<Effect> {
+    use ast::AlterCatalogAction as Action;
+    let mut options = session.catalog(&c.name.value).at(c.name.span)?.options().clone();
+    match &c.action {
+        Action::SetOptions(new) => {
+            for o in new {
+                if o.key.value == "type" {
+                    return Err(Error::validation(
+                        "ALTER CATALOG does not support changing 'type'",
+                    ))
+                    .at(o.span);
+                }
+                options.set(o.key.value.clone(), o.value.value.clone());
+            }
+        }
+        Action::ResetOptions(keys) => {
+            if keys.is_empty() {
+                return Err(Error::validation("ALTER CATALOG RESET does not support empty key"))
+                    .at(c.name.span);
+            }
+            for k in keys {
+                if k.value == "type" {
+                    return Err(Error::validation(
+                        "ALTER CATALOG RESET does not support changing 'type'",
+                    ))
+                    .at(k.span);
+                }
+                options.remove(&k.value);
+            }
+        }
+        Action::Comment(text) => {
+            session.set_catalog_comment(&c.name.value, &text.value);
+            return Ok(Effect::Done);
+        }
+    }
+    session.reopen_catalog(&c.name.value, &options).at(c.name.span)?;
+    Ok(Effect::Done)
+}
 
 pub(super) fn alter_database(
     session: &mut Session,
@@ -36,11 +77,7 @@ fn missing(path: &TablePath) -> Error {
     Error::validation(format!("Table {path} doesn't exist"))
 }
 
-pub(super) fn alter_table(
-    session: &mut Session,
-    a: &ast::AlterTable,
-    source: &str,
-) -> Result<Effect> {
+pub(super) fn alter_table(session: &mut Session, a: &ast::AlterTable) -> Result<Effect> {
     let path = path_of(session, &a.name)?;
     let Some(mut table) = existing(session, &path)? else {
         if a.if_exists {
@@ -60,12 +97,28 @@ pub(super) fn alter_table(
         )?;
         return Ok(Effect::Done);
     }
-    change(session, &mut table, &a.action, source)?;
+    if super::partition::alter(session, &path, &table, &a.action)?.is_some() {
+        return Ok(Effect::Done);
+    }
+    change(session, &mut table, &a.action)?;
+    retype_computed(session, &mut table)?;
     session.alter_table(&path, table)?;
     Ok(Effect::Done)
 }
 
-fn change(session: &Session, table: &mut CatalogTable, action: &A, source: &str) -> Result<()> {
+/// Computed columns follow the types of the columns that they read.
+fn retype_computed(session: &Session, table: &mut CatalogTable) -> Result<()> {
+    let schema = super::create::physical_schema(table);
+    let binder = crate::bind::Binder::new(session);
+    for c in &mut table.columns {
+        if let CatalogColumn::Computed { expression, ty, .. } = c {
+            *ty = binder.stored_expression(expression, &schema)?.ty().clone();
+        }
+    }
+    Ok(())
+}
+
+fn change(session: &Session, table: &mut CatalogTable, action: &A) -> Result<()> {
     match action {
         A::SetOptions(options) => {
             for (k, v) in options_of(options).iter() {
@@ -82,12 +135,12 @@ fn change(session: &Session, table: &mut CatalogTable, action: &A, source: &str)
         }
         A::Add(elements) => {
             for e in elements {
-                add(session, table, e, source)?;
+                add(session, table, e)?;
             }
         }
         A::Modify(elements) => {
             for e in elements {
-                modify(session, table, e, source)?;
+                modify(session, table, e)?;
             }
         }
         A::DropColumns(names) => {
@@ -109,9 +162,8 @@ fn change(session: &Session, table: &mut CatalogTable, action: &A, source: &str)
         A::DropWatermark => table.watermark = None,
         A::DropDistribution => table.distribution = None,
         A::RenameTo(_) => {}
-        A::AddPartitions { .. } | A::DropPartitions { .. } => {
-            return Err(Error::unsupported("ALTER TABLE ADD and DROP PARTITION"));
-        }
+        // Done before: they leave the definition as it is.
+        A::AddPartitions { .. } | A::DropPartitions { .. } => {}
     }
     Ok(())
 }
@@ -139,7 +191,7 @@ fn visible(table: &CatalogTable) -> Schema {
     Schema::new(table.columns.iter().map(|c| Field::new(c.name(), c.ty().clone())).collect())
 }
 
-fn add(session: &Session, table: &mut CatalogTable, e: &SchemaElement, source: &str) -> Result<()> {
+fn add(session: &Session, table: &mut CatalogTable, e: &SchemaElement) -> Result<()> {
     match e {
         SchemaElement::Column { column: c, position } => {
             if table.columns.iter().any(|x| x.name() == c.name.value) {
@@ -174,18 +226,13 @@ fn add(session: &Session, table: &mut CatalogTable, e: &SchemaElement, source: &
             set_primary_key(table, k)?;
         }
         SchemaElement::Distribution(d) => {
-            table.distribution = Some(super::text::source_text(source, d.span));
+            table.distribution = Some(super::create::distribution_text(d));
         }
     }
     Ok(())
 }
 
-fn modify(
-    session: &Session,
-    table: &mut CatalogTable,
-    e: &SchemaElement,
-    source: &str,
-) -> Result<()> {
+fn modify(session: &Session, table: &mut CatalogTable, e: &SchemaElement) -> Result<()> {
     match e {
         SchemaElement::Column { column: c, position } => {
             let at = find(table, &c.name)?;
@@ -204,7 +251,7 @@ fn modify(
         }
         SchemaElement::Constraint(k) => set_primary_key(table, k)?,
         SchemaElement::Distribution(d) => {
-            table.distribution = Some(super::text::source_text(source, d.span));
+            table.distribution = Some(super::create::distribution_text(d));
         }
     }
     Ok(())
@@ -318,7 +365,9 @@ pub(super) fn alter_view(
             session.alter_table(&path, CatalogTable { comment: table.comment, ..view })?;
         }
         ast::AlterViewAction::SetOptions(_) => {
-            return Err(Error::unsupported("ALTER VIEW SET"));
+            return Err(Error::validation("ALTER VIEW SET: a view has no options")
+                .hint("ALTER VIEW v AS query, or ALTER VIEW v RENAME TO name"))
+            .at(a.name.span());
         }
     }
     Ok(Effect::Done)
@@ -337,6 +386,11 @@ pub(super) fn drop_object(session: &mut Session, d: &ast::Drop) -> Result<Effect
         }
         ObjectKind::Database => {
             let (catalog, name) = database_of(session, &d.name)?;
+            if catalog == session.current_catalog() && name == session.current_database() {
+                return Err(Error::validation("Cannot drop a database which is currently in use.")
+                    .hint("USE another database first"))
+                .at(d.name.span());
+            }
             let catalog = session.catalog(&catalog)?;
             if d.if_exists && catalog.database(&name)?.is_none() {
                 return Ok(Effect::Done);
@@ -345,7 +399,7 @@ pub(super) fn drop_object(session: &mut Session, d: &ast::Drop) -> Result<Effect
             catalog.drop_database(&name, cascade).at(d.name.span())?;
             Ok(Effect::Done)
         }
-        kind => Err(Error::unsupported(format!("DROP {}", kind.as_str()))),
+        _ => super::model::drop_other(session, d),
     }
 }
 

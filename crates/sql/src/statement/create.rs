@@ -7,9 +7,10 @@ use weir_spec::{
     CatalogColumn, CatalogDatabase, CatalogTable, PrimaryKey, TableKind, WatermarkSpec,
 };
 
-use super::Effect;
+use super::effect::Effect;
+use super::expand::expanded_query;
 use super::insert::{insert_into, options_of};
-use super::text::{canonical_expr, canonical_query, source_text};
+use super::text::{canonical_expr, source_text};
 use crate::bind::{At as _, Binder, bind_type, is_rowtime_type};
 use crate::rel::Rel;
 use crate::session::{Session, TablePath};
@@ -20,13 +21,9 @@ pub(super) fn path_of(session: &Session, name: &ast::ObjectName) -> Result<Table
     session.qualify(&parts).at(name.span())
 }
 
-pub(super) fn create_table(
-    session: &mut Session,
-    t: &ast::CreateTable,
-    source: &str,
-) -> Result<Effect> {
+pub(super) fn create_table(session: &mut Session, t: &ast::CreateTable) -> Result<Effect> {
     if t.mode != ast::CreateMode::Create {
-        return Err(Error::unsupported("REPLACE TABLE and CREATE OR REPLACE TABLE"));
+        return replace_table(session, t);
     }
     let path = path_of(session, &t.name)?;
     let exists = session.table(&path)?.is_some();
@@ -42,8 +39,8 @@ pub(super) fn create_table(
         Some(q) => Some(Binder::new(session).query(q)?),
         None => None,
     };
-    let table = table_definition(session, t, query.as_ref(), source)?;
-    check_connector(&table, session, &path)?;
+    let table = table_definition(session, t, query.as_ref())?;
+    check_connector(&table)?;
     store(session, &path, table, t.temporary)?;
     match query {
         None => Ok(Effect::Done),
@@ -52,6 +49,51 @@ pub(super) fn create_table(
             Ok(Effect::Inserts(vec![insert_into(session, &path, rel, Some(columns))?]))
         }
     }
+}
+
+/// REPLACE TABLE and CREATE OR REPLACE TABLE: the old definition goes, with its
+/// rows where the catalog keeps them; the query is bound before, so that it may read
+/// what it replaces.
+fn replace_table(session: &mut Session, t: &ast::CreateTable) -> Result<Effect> {
+    let path = path_of(session, &t.name)?;
+    let Some(query) = &t.query else {
+        return Err(Error::validation(
+            "REPLACE TABLE and CREATE OR REPLACE TABLE need AS and a query",
+        )
+        .hint("DROP TABLE t; CREATE TABLE t (..) for a table without a query"))
+        .at(t.name.span());
+    };
+    let rel = Binder::new(session).query(query)?;
+    let existing = session.table(&path)?;
+    match &existing {
+        None if t.mode == ast::CreateMode::Replace => {
+            return Err(Error::validation(format!(
+                "The table '{path}' to be replaced doesn't exist."
+            ))
+            .hint("CREATE OR REPLACE TABLE creates it when it is missing"))
+            .at(t.name.span());
+        }
+        Some(found) if found.kind != TableKind::Table => {
+            return Err(Error::validation(format!(
+                "{path} is a view; REPLACE TABLE needs a table"
+            )))
+            .at(t.name.span());
+        }
+        _ => {}
+    }
+    if existing.is_some() && rel.reads(&path.to_string()) {
+        return Err(Error::validation(format!("{path} is read by the query that replaces it"))
+            .hint("write into another table, then ALTER TABLE .. RENAME TO"))
+        .at(t.name.span());
+    }
+    let table = table_definition(session, t, Some(&rel))?;
+    check_connector(&table)?;
+    if existing.is_some() {
+        session.catalog(&path.catalog)?.drop_table(&path.database, &path.table)?;
+    }
+    store(session, &path, table, false)?;
+    let columns: Vec<String> = rel.schema.fields.iter().map(|f| f.name.clone()).collect();
+    Ok(Effect::Inserts(vec![insert_into(session, &path, rel, Some(columns))?]))
 }
 
 fn store(
@@ -74,12 +116,25 @@ fn store(
     catalog.create_table(&path.database, &path.table, table)
 }
 
-/// A table of a generic catalog must say where its rows are.
-fn check_connector(table: &CatalogTable, session: &Session, path: &TablePath) -> Result<()> {
-    let kind = session.catalog(&path.catalog)?.options().get("type").unwrap_or_default().to_owned();
-    if kind == "generic_in_memory" && table.options.get("connector").is_none() {
-        return Err(Error::option(format!("table {path} has no 'connector' option"))
-            .hint("add WITH ('connector' = 'filesystem' or 'kafka', 'paimon', 'datagen', ...)"));
+/// What can be said of a table's options before it is used.
+fn check_connector(table: &CatalogTable) -> Result<()> {
+    if let Some(e) = table.options.get("connector").and_then(weir_spec::external::external) {
+        return check_external(e, &table.options);
+    }
+    Ok(())
+}
+
+/// Options of a connector that cannot run yet are checked all the same.
+fn check_external(e: &weir_spec::external::External, options: &Options) -> Result<()> {
+    for (key, _) in options.iter() {
+        if !weir_spec::external::knows(e, key) {
+            let error = Error::option(format!("unknown option '{key}' of connector '{}'", e.name));
+            let known = e.options.iter().copied().filter(|k| !k.ends_with('*'));
+            return Err(match weir_core::nearest(key, known.clone()) {
+                Some(near) => error.hint(format!("did you mean '{near}'?")),
+                None => error.hint(format!("known are: {}", known.collect::<Vec<_>>().join(", "))),
+            });
+        }
     }
     Ok(())
 }
@@ -89,7 +144,6 @@ fn table_definition(
     session: &Session,
     t: &ast::CreateTable,
     query: Option<&Rel>,
-    source: &str,
 ) -> Result<CatalogTable> {
     let mut table = match &t.like {
         Some(like) => like_base(session, like)?,
@@ -120,7 +174,7 @@ fn table_definition(
         }
     }
     if let Some(d) = &t.distribution {
-        table.distribution = Some(source_text(source, d.span));
+        table.distribution = Some(distribution_text(d));
     }
     if let Some(c) = &t.comment {
         table.comment = Some(c.value.clone());
@@ -129,6 +183,24 @@ fn table_definition(
         table.options.set(k, v);
     }
     Ok(table)
+}
+
+/// `DISTRIBUTED BY HASH(`a`) INTO 4 BUCKETS`
+pub(super) fn distribution_text(d: &ast::Distribution) -> String {
+    let mut out = "DISTRIBUTED".to_owned();
+    if !d.columns.is_empty() {
+        let names: Vec<String> = d.columns.iter().map(|c| crate::bind::quote(&c.value)).collect();
+        let kind = match d.kind {
+            Some(ast::DistributionKind::Hash) => "HASH",
+            Some(ast::DistributionKind::Range) => "RANGE",
+            _ => "",
+        };
+        out.push_str(&format!(" BY {kind}({})", names.join(", ")));
+    }
+    if let Some(n) = d.buckets {
+        out.push_str(&format!(" INTO {n} BUCKETS"));
+    }
+    out
 }
 
 fn empty_table() -> CatalogTable {
@@ -207,8 +279,10 @@ fn add_columns(
             schema.fields.push(Field::new(c.name.value.clone(), bind_type(data_type)?));
         }
     }
-    if let Some(rel) = query {
-        schema.fields.extend(rel.schema.fields.iter().cloned());
+    for f in query.iter().flat_map(|rel| &rel.schema.fields) {
+        if schema.index_of(&f.name).is_none() {
+            schema.fields.push(f.clone());
+        }
     }
     for c in columns {
         if table.columns.iter().any(|x| x.name() == c.name.value) {
@@ -265,7 +339,8 @@ pub(super) fn column(
     }))
 }
 
-/// CREATE TABLE AS: the query's columns follow, or take the order of bare names.
+/// CREATE TABLE AS: the query's columns follow, or take the order of bare names. One that
+/// is declared too keeps the declared type and stands among the query's.
 fn add_query_columns(table: &mut CatalogTable, declared: &[ast::ColumnDef], rel: &Rel) {
     let physical = |f: &Field| CatalogColumn::Physical {
         name: f.name.clone(),
@@ -282,9 +357,11 @@ fn add_query_columns(table: &mut CatalogTable, declared: &[ast::ColumnDef], rel:
         fields.sort_by_key(|f| names.iter().position(|n| *n == f.name).unwrap_or(usize::MAX));
     }
     for f in fields {
-        if !table.columns.iter().any(|c| c.name() == f.name) {
-            table.columns.push(physical(f));
-        }
+        let column = match table.columns.iter().position(|c| c.name() == f.name) {
+            Some(at) => table.columns.remove(at),
+            None => physical(f),
+        };
+        table.columns.push(column);
     }
 }
 
@@ -411,7 +488,7 @@ pub(super) fn view_definition(
     names: &[ast::ViewColumn],
     source: &str,
 ) -> Result<CatalogTable> {
-    let rel = Binder::new(session).query(query)?;
+    let rel = Binder::new(session).view_query(query, !names.is_empty())?;
     if !names.is_empty() && names.len() != rel.schema.len() {
         return Err(Error::validation(format!(
             "VIEW definition and input fields not match: {} names for {} columns",
@@ -432,7 +509,7 @@ pub(super) fn view_definition(
         .collect();
     let kind = TableKind::View {
         original: source_text(source, query.span),
-        expanded: canonical_query(query),
+        expanded: expanded_query(session, query, &rel.schema),
     };
     Ok(CatalogTable { kind, columns, ..empty_table() })
 }
@@ -442,6 +519,9 @@ pub(super) fn create_catalog(session: &mut Session, c: &ast::CreateCatalog) -> R
         return Ok(Effect::Done);
     }
     session.create_catalog(&c.name.value, &options_of(&c.options)).at(c.name.span)?;
+    if let Some(text) = &c.comment {
+        session.set_catalog_comment(&c.name.value, &text.value);
+    }
     Ok(Effect::Done)
 }
 

@@ -5,7 +5,7 @@ use weir_functions::Expr;
 use weir_parser::ast;
 use weir_spec::{CatalogColumn, CatalogTable, SinkSpec, TableKind};
 
-use super::Insert;
+use super::effect::Insert;
 use crate::bind::{At as _, Binder, coerce, null_literal, table_spec};
 use crate::rel::Rel;
 use crate::session::{Session, TablePath};
@@ -72,7 +72,7 @@ pub(super) fn insert_into(
 }
 
 /// `PARTITION (k = 'v', ..)`: (column, value, text).
-fn static_partition(
+pub(super) fn static_partition(
     session: &Session,
     table: &CatalogTable,
     entries: &[ast::PartitionEntry],
@@ -129,8 +129,6 @@ fn build(
             table,
         ));
     }
-    let warnings =
-        if names.is_none() { swapped_columns(path, &rel.schema, &targets) } else { vec![] };
     let columns = rel.columns();
     let mut exprs = Vec::new();
     let (mut physical, mut metadata) = (Vec::new(), Vec::new());
@@ -181,23 +179,7 @@ fn build(
         overwrite: false,
         static_partition: partition.iter().map(|(n, _, t)| (n.clone(), t.clone())).collect(),
     };
-    Ok(Insert { rel: rel.project(exprs, out_names), sink, not_null, on_conflict: false, warnings })
-}
-
-/// Columns match by position; a query column with the name of another sink column
-/// is probably in the wrong place.
-fn swapped_columns(path: &TablePath, query: &Schema, targets: &[&str]) -> Vec<String> {
-    let named = query.fields.iter().map(|f| f.name.as_str());
-    named
-        .zip(targets)
-        .filter(|(q, t)| q != *t && targets.contains(q))
-        .map(|(q, t)| {
-            format!(
-                "query column '{q}' is written to column '{t}' of {path}, which also has a column '{q}': columns match by position\n  hint: INSERT INTO {} BY NAME SELECT .. matches them by name",
-                path.table
-            )
-        })
-        .collect()
+    Ok(Insert { rel: rel.project(exprs, out_names), sink, not_null, on_conflict: false })
 }
 
 fn unknown_target(path: &TablePath, name: &str, columns: &[&CatalogColumn]) -> Error {

@@ -2,87 +2,39 @@
 
 mod alter;
 mod create;
+mod effect;
+mod expand;
 mod insert;
+mod model;
+mod partition;
+mod rows;
 mod show;
 mod text;
 
-use weir_core::{DataType, Error, Field, Result, Schema};
+use weir_core::{Error, Result};
 use weir_parser::ast::{self, StatementKind};
-use weir_spec::SinkSpec;
+
+pub use crate::secret::is_secret;
+pub use effect::{Effect, Insert, ResultTable};
 
 use crate::bind::{At as _, Binder, check_zone, position};
-use crate::rel::Rel;
 use crate::session::Session;
-
-/// Rows that a statement answers at once (SHOW, DESCRIBE).
-#[derive(Debug, Clone, PartialEq)]
-pub struct ResultTable {
-    /// Columns.
-    pub schema: Schema,
-    /// Cells as text; NULL where absent.
-    pub rows: Vec<Vec<Option<String>>>,
-}
-
-impl ResultTable {
-    /// A table of STRING columns.
-    pub fn strings(columns: &[&str], rows: Vec<Vec<Option<String>>>) -> Self {
-        let fields = columns.iter().map(|c| Field::new(*c, DataType::string())).collect();
-        Self { schema: Schema::new(fields), rows }
-    }
-
-    /// One column, one row per value.
-    pub fn list(column: &str, values: impl IntoIterator<Item = String>) -> Self {
-        Self::strings(&[column], values.into_iter().map(|v| vec![Some(v)]).collect())
-    }
-}
-
-/// One INSERT, bound and cast to its sink.
-#[derive(Debug, Clone)]
-pub struct Insert {
-    /// Rows in the sink's column order.
-    pub rel: Rel,
-    /// The sink.
-    pub sink: SinkSpec,
-    /// NOT NULL columns of the sink, by position.
-    pub not_null: Vec<usize>,
-    /// An ON CONFLICT clause was given.
-    pub on_conflict: bool,
-    /// What runs but looks like a mistake.
-    pub warnings: Vec<String>,
-}
-
-/// What is left to do for the caller.
-#[derive(Debug)]
-pub enum Effect {
-    /// Nothing; the session has changed.
-    Done,
-    /// Rows to show.
-    Table(ResultTable),
-    /// A query to run, its rows to show.
-    Query(Box<Rel>),
-    /// INSERTs to run as one job.
-    Inserts(Vec<Insert>),
-    /// EXPLAIN of a query or of INSERTs.
-    Explain {
-        /// What is explained.
-        what: Box<Effect>,
-        /// CHANGELOG_MODE was asked for.
-        changelog_mode: bool,
-    },
-    /// The client should end.
-    Quit,
-}
 
 /// Runs a statement against the session. `source` is the script it stands in.
 pub fn execute(session: &mut Session, statement: &ast::Statement, source: &str) -> Result<Effect> {
-    run(session, statement, source).at(statement.span)
+    let mut statement = statement.clone();
+    crate::dialect::canonicalise(&mut statement);
+    run(session, &statement, source).at(statement.span)
 }
 
 fn run(session: &mut Session, statement: &ast::Statement, source: &str) -> Result<Effect> {
     use StatementKind as K;
     match &statement.kind {
-        K::Query(q) => Ok(Effect::Query(Box::new(Binder::new(session).query(q)?))),
+        K::Query(q) => Ok(Effect::Query(Box::new(Binder::new(session).typed_query(q)?))),
         K::Insert(i) => Ok(Effect::Inserts(vec![insert::bind_insert(session, i)?])),
+        K::Update(u) => Ok(Effect::Inserts(vec![rows::bind_update(session, u)?])),
+        K::Delete(d) => Ok(Effect::Inserts(vec![rows::bind_delete(session, d)?])),
+        K::Truncate(name) => Ok(Effect::Inserts(vec![rows::bind_truncate(session, name)?])),
         K::StatementSet(set) => {
             let inserts = set
                 .inserts
@@ -97,20 +49,42 @@ fn run(session: &mut Session, statement: &ast::Statement, source: &str) -> Resul
             if !matches!(*what, Effect::Query(_) | Effect::Inserts(_)) {
                 return Err(Error::validation("EXPLAIN takes a query or an INSERT"));
             }
-            let changelog_mode = e.details.contains(&ast::ExplainDetail::ChangelogMode);
-            Ok(Effect::Explain { what, changelog_mode })
+            use ast::ExplainDetail as Detail;
+            if let Some(d) = e.details.iter().find(|d| matches!(d, Detail::PlanAdvice)) {
+                return Err(Error::unsupported(format!("EXPLAIN {}", d.as_str())).hint(
+                    "EXPLAIN CHANGELOG_MODE shows row kinds, JSON_EXECUTION_PLAN the job's graph",
+                ));
+            }
+            let changelog_mode = e.details.contains(&Detail::ChangelogMode);
+            let json = e.details.contains(&Detail::JsonExecutionPlan);
+            let cost = e.details.contains(&Detail::EstimatedCost);
+            Ok(Effect::Explain { what, changelog_mode, json, cost })
         }
-        K::CreateTable(t) => create::create_table(session, t, source),
+        K::CreateTable(t) => create::create_table(session, t),
         K::CreateView(v) => create::create_view(session, v, source),
         K::CreateCatalog(c) => create::create_catalog(session, c),
         K::CreateDatabase(d) => create::create_database(session, d),
+        K::AlterCatalog(c) => alter::alter_catalog(session, c),
+        K::CreateModel(m) => model::create_model(session, m),
+        K::AlterModel(m) => model::alter_model(session, m),
+        K::CreateFunction(f) => model::create_function(session, f),
+        K::AlterFunction(f) => model::alter_function(session, f),
+        K::LoadModule { name, .. } => model::load(session, name),
+        K::UnloadModule(name) => model::unload(session, name),
+        K::UseModules(names) => model::use_modules(session, names),
+        K::AddJar(path) => model::jar(session, path, true),
+        K::RemoveJar(path) => model::jar(session, path, false),
         K::AlterDatabase { name, options } => alter::alter_database(session, name, options),
-        K::AlterTable(a) => alter::alter_table(session, a, source),
+        K::AlterTable(a) => alter::alter_table(session, a),
         K::AlterView(a) => alter::alter_view(session, a, source),
         K::Drop(d) => alter::drop_object(session, d),
         K::Describe(d) => show::describe(session, d),
         K::Show(s) => show::show(session, s),
         K::UseCatalog(name) => {
+            if session.is_open_world() && !session.has_catalog(&name.value) {
+                session.note_undeclared(&name.value, position(name.span));
+                session.assume_catalog(&name.value);
+            }
             session.use_catalog(&name.value).at(name.span)?;
             Ok(Effect::Done)
         }
@@ -132,7 +106,7 @@ fn run(session: &mut Session, statement: &ast::Statement, source: &str) -> Resul
             let rows = session
                 .options
                 .iter()
-                .map(|(k, v)| vec![Some(k.to_owned()), Some(v.to_owned())])
+                .map(|(k, v)| vec![Some(k.to_owned()), Some(crate::secret::masked(k, v))])
                 .collect();
             Ok(Effect::Table(ResultTable::strings(&["key", "value"], rows)))
         }
@@ -143,8 +117,24 @@ fn run(session: &mut Session, statement: &ast::Statement, source: &str) -> Resul
             }
             Ok(Effect::Done)
         }
+        K::StopJob(stop) if stop.with_drain => {
+            Err(Error::unsupported("STOP JOB .. WITH DRAIN").at(position(statement.span)))
+        }
+        K::StopJob(stop) => {
+            Ok(Effect::StopJob { id: stop.id.value.clone(), savepoint: stop.with_savepoint })
+        }
         K::Quit => Ok(Effect::Quit),
         K::Clear => Ok(Effect::Done),
+        K::CompilePlan(c) => match run(session, &c.statement, source)? {
+            Effect::Inserts(inserts) => Ok(Effect::CompilePlan {
+                inserts,
+                path: c.path.value.clone(),
+                if_not_exists: c.if_not_exists,
+                execute: c.execute,
+            }),
+            _ => Err(Error::validation("COMPILE PLAN takes an INSERT or a statement set")),
+        },
+        K::ExecutePlan(path) => Ok(Effect::ExecutePlan { path: path.value.clone() }),
         other => Err(Error::unsupported(statement_name(other))),
     }
 }
@@ -182,21 +172,11 @@ fn set_option(session: &mut Session, option: &ast::SqlOption) -> Result<()> {
 fn statement_name(kind: &StatementKind) -> &'static str {
     use StatementKind as K;
     match kind {
-        K::CompilePlan(_) | K::ExecutePlan(_) => "COMPILE PLAN and EXECUTE PLAN",
-        K::Update(_) => "UPDATE",
-        K::Delete(_) => "DELETE",
         K::Merge(_) => "MERGE",
-        K::Truncate(_) => "TRUNCATE TABLE",
         K::Call(_) => "CALL",
         K::Analyze(_) => "ANALYZE TABLE",
-        K::AlterCatalog(_) => "ALTER CATALOG",
-        K::CreateFunction(_) | K::AlterFunction(_) => "CREATE and ALTER FUNCTION",
-        K::CreateModel(_) | K::AlterModel(_) => "CREATE and ALTER MODEL",
         K::CreateConnection(_) | K::AlterConnection(_) => "CREATE and ALTER CONNECTION",
         K::CreateMaterializedTable(_) | K::AlterMaterializedTable(_) => "MATERIALIZED TABLE",
-        K::UseModules(_) | K::LoadModule { .. } | K::UnloadModule(_) => "modules",
-        K::AddJar(_) | K::RemoveJar(_) => "ADD JAR and REMOVE JAR",
-        K::StopJob(_) => "STOP JOB",
         K::BeginStatementSet | K::EndStatementSet => {
             "a statement set that is not closed in the same script"
         }

@@ -8,8 +8,9 @@ use weir_parser::ast::{self, DescribeTarget, ObjectKind, ShowObject};
 use weir_spec::{CatalogColumn, CatalogTable, TableKind};
 
 use super::create::{database_of, path_of};
-use super::{Effect, ResultTable};
+use super::effect::{Effect, ResultTable};
 use crate::bind::{At as _, is_like, quote};
+use crate::secret::masked;
 use crate::session::{Session, TablePath};
 
 fn table_of(session: &Session, name: &ast::ObjectName) -> Result<(TablePath, CatalogTable)> {
@@ -43,7 +44,7 @@ pub(super) fn describe(session: &Session, d: &ast::Describe) -> Result<Effect> {
             let mut rows = vec![
                 vec![text("name"), text(name.value.clone())],
                 vec![text("type"), text(options.get("type").unwrap_or_default())],
-                vec![text("comment"), None],
+                vec![text("comment"), session.catalog_comment(&name.value).map(str::to_owned)],
             ];
             if d.extended {
                 rows.extend(
@@ -76,15 +77,14 @@ pub(super) fn describe(session: &Session, d: &ast::Describe) -> Result<Effect> {
             }
             Ok(Effect::Table(ResultTable::strings(&["info name", "info value"], rows)))
         }
-        _ => Err(Error::unsupported("DESCRIBE of this kind of object")),
+        DescribeTarget::Model(name) => super::model::describe(session, name),
+        DescribeTarget::Function(name) => describe_function(session, name),
+        DescribeTarget::Connection(_) => Err(Error::unsupported("DESCRIBE CONNECTION")),
+        DescribeTarget::Job(_) => {
+            Err(Error::unsupported("DESCRIBE JOB: a process runs its own jobs only")
+                .hint("EXPLAIN shows a job's operators, `weir state` what its checkpoints hold"))
+        }
     }
-}
-
-/// Options that hold secrets are never shown.
-fn masked(key: &str, value: &str) -> String {
-    let key = key.to_ascii_lowercase();
-    let secret = ["password", "secret", "token", "access-key", "accesskey", "api-key", "sasl.jaas"];
-    if secret.iter().any(|s| key.contains(s)) { "******".to_owned() } else { value.to_owned() }
 }
 
 /// Flink's DESCRIBE columns; `comment` only when a column has one.
@@ -166,21 +166,24 @@ pub(super) fn show(session: &Session, s: &ast::Show) -> Result<Effect> {
         O::Views => filter.list("view name", tables(session, s, |t| t.kind != TableKind::Table)?),
         O::MaterializedTables => ResultTable::list("materialized table name", []),
         O::Functions { user } => {
-            let names = if *user {
-                vec![]
-            } else {
-                weir_functions::function_names().iter().map(|n| n.to_lowercase()).collect()
-            };
+            let mut names = super::model::user_functions(session);
+            if !*user {
+                names.extend(weir_functions::function_names().iter().map(|n| n.to_lowercase()));
+            }
+            names.sort();
+            names.dedup();
             filter.list("function name", names)
         }
         O::Modules { full } => {
             if *full {
-                ResultTable::strings(
-                    &["module name", "used"],
-                    vec![vec![text("core"), boolean(true)]],
-                )
+                let rows =
+                    session.objects.modules.iter().map(|(m, on)| vec![text(m), boolean(*on)]);
+                let mut t = ResultTable::strings(&["module name", "used"], rows.collect());
+                t.schema.fields[1].ty = DataType::boolean();
+                t
             } else {
-                ResultTable::list("module name", ["core".to_owned()])
+                let used = session.objects.modules.iter().filter(|(_, on)| *on);
+                ResultTable::list("module name", used.map(|(m, _)| m.clone()))
             }
         }
         O::Columns => {
@@ -191,24 +194,26 @@ pub(super) fn show(session: &Session, s: &ast::Show) -> Result<Effect> {
             filter.rows(describe_table(&table))
         }
         O::Partitions { table, spec } => {
-            let (path, _) = table_of(session, table)?;
-            if !spec.is_empty() {
-                return Err(Error::unsupported("SHOW PARTITIONS with a PARTITION filter"));
-            }
-            let all =
-                session.catalog(&path.catalog)?.list_partitions(&path.database, &path.table)?;
-            let shown = all.into_iter().map(|p| {
-                p.into_iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join("/")
-            });
+            let (path, table) = table_of(session, table)?;
+            let shown = super::partition::list(session, &path, &table, spec)?;
             ResultTable::list("partition name", shown)
         }
         O::Create { kind, name } => return show_create(session, *kind, name),
-        O::Models => ResultTable::list("model name", []),
-        O::Procedures => ResultTable::list("procedure name", []),
-        O::Jars => ResultTable::list("jars", []),
-        O::Jobs | O::Connections => {
-            return Err(Error::unsupported("SHOW JOBS and SHOW CONNECTIONS"));
+        O::Models => {
+            let (catalog, database) = match &s.from {
+                Some(f) => database_of(session, &f.name)?,
+                None => {
+                    (session.current_catalog().to_owned(), session.current_database().to_owned())
+                }
+            };
+            let here = |p: &&TablePath| p.catalog == catalog && p.database == database;
+            let names = session.objects.models.keys().filter(here).map(|p| p.table.clone());
+            filter.list("model name", names.collect())
         }
+        O::Procedures => ResultTable::list("procedure name", []),
+        O::Jars => ResultTable::list("jars", session.objects.jars.iter().cloned()),
+        O::Jobs => return Ok(Effect::ShowJobs),
+        O::Connections => return Err(Error::unsupported("SHOW CONNECTIONS")),
     };
     Ok(Effect::Table(table))
 }
@@ -288,8 +293,13 @@ fn show_create(session: &Session, kind: ObjectKind, name: &ast::ObjectName) -> R
             let columns: Vec<String> =
                 table.columns.iter().map(|c| format!("  {}", quote(c.name()))).collect();
             let temporary = if session.is_temporary(&path) { "TEMPORARY " } else { "" };
+            let comment = table
+                .comment
+                .as_ref()
+                .map(|c| format!("COMMENT '{}'\n", c.replace('\'', "''")))
+                .unwrap_or_default();
             format!(
-                "CREATE {temporary}VIEW {} (\n{}\n)\nAS {expanded}\n",
+                "CREATE {temporary}VIEW {} (\n{}\n)\n{comment}AS {expanded}\n",
                 quoted_path(&path),
                 columns.join(",\n")
             )
@@ -297,23 +307,83 @@ fn show_create(session: &Session, kind: ObjectKind, name: &ast::ObjectName) -> R
         ObjectKind::Catalog => {
             let name = name.to_string();
             let options = session.catalog(&name)?.options();
+            let comment = session
+                .catalog_comment(&name)
+                .map(|c| format!("COMMENT '{}'\n", c.replace('\'', "''")))
+                .unwrap_or_default();
             format!(
-                "CREATE CATALOG {}\nWITH (\n{}\n)\n",
+                "CREATE CATALOG {}\n{comment}WITH (\n{}\n)\n",
                 quote(&name),
                 options_text(options.iter())
             )
         }
+        ObjectKind::Model => create_model_text(session, name)?,
         other => return Err(Error::unsupported(format!("SHOW CREATE {}", other.as_str()))),
     };
     Ok(Effect::Table(ResultTable::list("result", [shown])))
+}
+
+fn create_model_text(session: &Session, name: &ast::ObjectName) -> Result<String> {
+    let (path, m) = super::model::model_of(session, name)?;
+    let columns = |s: &weir_core::Schema| {
+        s.fields
+            .iter()
+            .map(|f| format!("{} {}", quote(&f.name), type_text(&f.ty)))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let temporary = if m.temporary { "TEMPORARY " } else { "" };
+    let mut out = format!("CREATE {temporary}MODEL {}\n", quoted_path(&path));
+    if !m.input.is_empty() {
+        let _ = writeln!(out, "INPUT ({})", columns(&m.input));
+    }
+    if !m.output.is_empty() {
+        let _ = writeln!(out, "OUTPUT ({})", columns(&m.output));
+    }
+    if let Some(c) = &m.comment {
+        let _ = writeln!(out, "COMMENT '{}'", c.replace('\'', "''"));
+    }
+    let _ = writeln!(out, "WITH (\n{}\n)", options_text(m.options.iter()));
+    Ok(out)
+}
+
+fn describe_function(session: &Session, name: &ast::ObjectName) -> Result<Effect> {
+    let bare = name.last().to_lowercase();
+    let parts: Vec<&str> = name.parts().collect();
+    let path = session.qualify(&parts).at(name.span())?.to_string().to_lowercase();
+    let objects = &session.objects.functions;
+    let rows = match objects.get(&bare).or_else(|| objects.get(&path)) {
+        Some(f) => vec![
+            vec![text("is system function"), text(f.system.to_string())],
+            vec![text("is temporary"), text(f.temporary.to_string())],
+            vec![text("class name"), text(f.class.clone())],
+            vec![text("function language"), text(f.language.clone())],
+            vec![text("resource uris"), text(format!("[{}]", f.resources.join(", ")))],
+        ],
+        None if weir_functions::function_names().iter().any(|n| n.eq_ignore_ascii_case(&bare)) => {
+            vec![
+                vec![text("is system function"), text("true")],
+                vec![text("is temporary"), text("false")],
+            ]
+        }
+        None => {
+            return Err(Error::validation(format!("Function {name} doesn't exist.")))
+                .at(name.span());
+        }
+    };
+    Ok(Effect::Table(ResultTable::strings(&["info name", "info value"], rows)))
 }
 
 fn quoted_path(p: &TablePath) -> String {
     format!("{}.{}.{}", quote(&p.catalog), quote(&p.database), quote(&p.table))
 }
 
+/// Options in the order of their keys, as Flink's sorted map has them.
 fn options_text<'a>(options: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut options: Vec<_> = options.collect();
+    options.sort_unstable();
     options
+        .into_iter()
         .map(|(k, v)| format!("  '{k}' = '{}'", masked(k, v).replace('\'', "''")))
         .collect::<Vec<_>>()
         .join(",\n")

@@ -35,7 +35,7 @@ pub(super) struct CsvDecoder {
 enum Split {
     /// Cells are filled; the next record starts here.
     Record(usize),
-    /// An empty or comment line; the next record starts here.
+    /// A comment or a blank line among comments; the next record starts here.
     Nothing(usize),
     /// The record goes on after the end of the bytes.
     Unfinished,
@@ -69,9 +69,12 @@ impl CsvDecoder {
     fn split(&mut self, bytes: &[u8], mut pos: usize, last: bool) -> Split {
         self.cells.clear();
         self.scratch.clear();
+        // Where comments are allowed, blank lines count as such; else they are rows.
         match bytes[pos] {
-            b'\n' => return Split::Nothing(pos + 1),
-            b'\r' if bytes.get(pos + 1) == Some(&b'\n') => return Split::Nothing(pos + 2),
+            b'\n' if self.format.comments => return Split::Nothing(pos + 1),
+            b'\r' if self.format.comments && bytes.get(pos + 1) == Some(&b'\n') => {
+                return Split::Nothing(pos + 2);
+            }
             b'#' if self.format.comments => {
                 return match memchr::memchr(b'\n', &bytes[pos..]) {
                     Some(i) => Split::Nothing(pos + i + 1),
@@ -240,6 +243,14 @@ impl CsvDecoder {
                 self.names[physical],
                 shown(text),
                 column.ty()
+            );
+            self.columns.iter_mut().for_each(|c| c.truncate(self.rows));
+            return Err(self.error(&fault, record));
+        }
+        if self.cells.len() < count && !self.format.ignore_errors {
+            let fault = format!(
+                "Row length mismatch. {count} fields expected but was {}",
+                self.cells.len()
             );
             self.columns.iter_mut().for_each(|c| c.truncate(self.rows));
             return Err(self.error(&fault, record));

@@ -83,16 +83,7 @@ fn text_literal(s: &str) -> Expr {
 }
 
 pub(super) fn call(name: &str, args: Vec<Expr>) -> R<Expr> {
-    let types: Vec<ArgType<'_>> = args
-        .iter()
-        .map(|a| ArgType {
-            ty: a.ty(),
-            literal: match a {
-                Expr::Literal { value, .. } => Some(value),
-                _ => None,
-            },
-        })
-        .collect();
+    let types: Vec<ArgType<'_>> = args.iter().map(ArgType::expr).collect();
     let sig = resolve_scalar(name, &types).map_err(|e| e.to_string())?;
     let args = args.into_iter().zip(&sig.arg_types).map(|(a, t)| cast_to(a, t)).collect();
     Ok(Expr::call(sig.name, args, sig.return_type))

@@ -1,0 +1,613 @@
+//! The checkpoint coordinator as a pure state machine: facts in, commands out. It does
+//! no IO and reads no clock, so that every interleaving and every crash point is a
+//! unit test.
+//!
+//! One checkpoint is in flight at a time:
+//! *idle* -> `Inject` -> *collecting* seals (`Store` them) -> `Decide` -> *deciding* ->
+//! `Commit` -> *committing* -> idle. A checkpoint that fails or takes too long is given
+//! up: what sinks prepared for it is carried to the next one, which seals in full.
+//!
+//! An instance whose input has ended sends one last seal, which counts from its epoch
+//! on. When all have ended, one final decision (kind `Finished`) ends the job.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use weir_runtime::{Barrier, Cost};
+use weir_state::SealedTable;
+
+use super::history::{CheckpointStats, CheckpointStatus, History, summarise};
+use super::manifest::{Blob, InstanceState, ManifestKind, RunRef};
+
+/// Milliseconds of the caller's clock.
+pub type Millis = i64;
+
+/// (node, subtask)
+pub type InstanceId = (usize, usize);
+
+/// Runs in a chain before the next checkpoint seals in full.
+const LONGEST_CHAIN: usize = 24;
+
+/// Rules of a job's checkpoints.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Time between triggers; none = only at the end and on request.
+    pub interval: Option<Duration>,
+    /// See the option.
+    pub timeout: Duration,
+    /// See the option.
+    pub min_pause: Duration,
+    /// See the option.
+    pub tolerable_failures: u32,
+    /// State and decisions are stored; without it barriers only make sinks commit.
+    pub durable: bool,
+}
+
+/// A checkpoint or savepoint that somebody asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Number to answer with.
+    pub id: u64,
+    /// Where a savepoint goes; none = an ordinary checkpoint.
+    pub savepoint: Option<String>,
+    /// The job stops with it.
+    pub stop: bool,
+}
+
+/// What has happened.
+#[derive(Debug)]
+pub enum Fact {
+    /// Time has passed.
+    Tick,
+    /// An instance has sealed.
+    Sealed(Sealed),
+    /// Its tables are stored.
+    Stored { id: InstanceId, epoch: u64, run: RunRef },
+    /// They cannot be stored.
+    StoreFailed { epoch: u64, error: String },
+    /// The manifest exists.
+    Decided { epoch: u64, written: u64, state: u64 },
+    /// It could not be written.
+    DecisionFailed { epoch: u64, error: String },
+    /// The sinks have committed.
+    Committed { epoch: u64 },
+    /// Somebody wants a checkpoint or savepoint.
+    Requested(Request),
+    /// All instances have ended and reported.
+    Ended,
+}
+
+/// One instance's seal.
+#[derive(Debug, Default)]
+pub struct Sealed {
+    /// Who.
+    pub id: InstanceId,
+    /// For which barrier; for `finished` the first epoch that it counts for.
+    pub epoch: u64,
+    /// The instance has ended.
+    pub finished: bool,
+    /// State.
+    pub tables: Vec<SealedTable>,
+    /// What sinks prepared.
+    pub committables: Vec<Vec<u8>>,
+    /// Where sources are.
+    pub positions: Vec<Vec<u8>>,
+    /// What it cost.
+    pub cost: Cost,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Command {
+    /// Send this barrier.
+    Inject(Barrier),
+    /// Store an instance's tables, for a savepoint in its directory.
+    Store { id: InstanceId, epoch: u64, savepoint: Option<String>, tables: Vec<SealedTable> },
+    /// Write the manifest.
+    Decide(Decision),
+    /// Commit what the sinks prepared, by node.
+    Commit { epoch: u64, committables: BTreeMap<usize, Vec<Vec<u8>>> },
+    /// Tell the sources that their positions are durable; delete what nobody needs.
+    Completed { epoch: u64 },
+    /// Say this to the user.
+    Notice(String),
+    /// Answer a request.
+    Answer { id: u64, result: Result<(), String> },
+    /// Cancel the job: it has stopped with its last checkpoint.
+    Stop,
+    /// The job has ended and everything is committed.
+    Finish,
+    /// The job fails.
+    Fail(String),
+}
+
+/// Contents of a manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// What it is.
+    pub kind: ManifestKind,
+    /// Its number.
+    pub epoch: u64,
+    /// Directory of a savepoint.
+    pub savepoint: Option<String>,
+    /// The job stops with it, so that it is also its last checkpoint.
+    pub stop: bool,
+    /// State by node.
+    pub nodes: BTreeMap<usize, Vec<InstanceState>>,
+    /// Times, as far as known.
+    pub stats: CheckpointStats,
+}
+
+#[derive(Debug)]
+struct Ack {
+    epoch: u64,
+    finished: bool,
+    positions: Vec<Blob>,
+    committables: Vec<Vec<u8>>,
+    run: Run,
+}
+
+#[derive(Debug)]
+enum Run {
+    None,
+    Awaited,
+    Stored(RunRef),
+}
+
+/// What is known of an instance: everything up to the last complete checkpoint, then its seals.
+#[derive(Debug, Default)]
+struct Instance {
+    state: InstanceState,
+    prepared: Vec<Vec<u8>>,
+    acks: VecDeque<Ack>,
+}
+
+impl Instance {
+    /// Whether its part of a checkpoint is known.
+    fn sealed(&self, epoch: u64) -> bool {
+        self.state.finished
+            || self.acks.iter().any(|a| a.epoch == epoch || (a.finished && a.epoch <= epoch))
+    }
+
+    /// Whether it is also stored.
+    fn ready(&self, epoch: u64) -> bool {
+        let stored = |a: &Ack| a.epoch > epoch || !matches!(a.run, Run::Awaited);
+        self.sealed(epoch) && self.acks.iter().all(stored)
+    }
+
+    /// Takes over all seals up to an epoch. A savepoint's runs do not continue the chain.
+    fn fold(&mut self, epoch: u64, savepoint: bool) -> Option<RunRef> {
+        let mut last = None;
+        while let Some(ack) = self.acks.pop_front_if(|a| a.epoch <= epoch) {
+            self.state.finished |= ack.finished;
+            // None at all is a position as well: everything of this instance has been read.
+            self.state.positions = ack.positions;
+            self.prepared.extend(ack.committables);
+            if let Run::Stored(run) = ack.run {
+                if savepoint && ack.epoch == epoch && !ack.finished {
+                    last = Some(run);
+                } else {
+                    self.state.runs.push(run);
+                    prune(&mut self.state.runs);
+                }
+            }
+        }
+        last
+    }
+
+    fn snapshot(&self, run: Option<RunRef>) -> InstanceState {
+        let mut state = self.state.clone();
+        state.committables = self.prepared.iter().cloned().map(Blob).collect();
+        if let Some(run) = run {
+            state.runs = vec![run];
+        }
+        state
+    }
+}
+
+/// Drops runs whose tables have all been sealed in full since.
+pub fn prune(runs: &mut Vec<RunRef>) {
+    let kept: Vec<bool> = (0..runs.len())
+        .map(|i| {
+            let later = &runs[i + 1..];
+            let replaced =
+                |name: &str| later.iter().flat_map(|r| &r.tables).any(|t| t.full && t.name == name);
+            runs[i].tables.iter().any(|t| !replaced(&t.name))
+        })
+        .collect();
+    let mut keep = kept.into_iter();
+    runs.retain(|_| keep.next().unwrap_or(true));
+}
+
+#[derive(Debug)]
+enum Phase {
+    Idle,
+    Collecting(Flight),
+    Deciding(Flight),
+    Committing(Flight),
+    Over,
+}
+
+#[derive(Debug)]
+struct Flight {
+    epoch: u64,
+    kind: ManifestKind,
+    request: Option<Request>,
+    started: Millis,
+    costs: Vec<Cost>,
+    stats: CheckpointStats,
+}
+
+impl Flight {
+    fn stops(&self) -> bool {
+        self.request.as_ref().is_some_and(|r| r.stop)
+    }
+}
+
+/// Decides about the checkpoints of one run of a job.
+#[derive(Debug)]
+pub struct Coordinator {
+    policy: Policy,
+    instances: BTreeMap<InstanceId, Instance>,
+    phase: Phase,
+    /// The last number given to a barrier.
+    epoch: u64,
+    requests: VecDeque<Request>,
+    last_trigger: Millis,
+    last_end: Millis,
+    failures_in_a_row: u32,
+    full: bool,
+    ended: bool,
+    /// What happened to the checkpoints so far.
+    pub history: History,
+}
+
+impl Coordinator {
+    /// For a job whose earlier checkpoints went up to `epoch`.
+    pub fn new(
+        policy: Policy,
+        instances: impl IntoIterator<Item = InstanceId>,
+        epoch: u64,
+        now: Millis,
+    ) -> Self {
+        let instance = |id: InstanceId| {
+            let state = InstanceState { subtask: id.1, ..InstanceState::default() };
+            (id, Instance { state, ..Instance::default() })
+        };
+        Self {
+            policy,
+            instances: instances.into_iter().map(instance).collect(),
+            phase: Phase::Idle,
+            epoch,
+            requests: VecDeque::new(),
+            last_trigger: now,
+            last_end: now,
+            failures_in_a_row: 0,
+            full: true,
+            ended: false,
+            history: History::default(),
+        }
+    }
+
+    /// Takes a fact; returns what is to be done now, in this order.
+    pub fn handle(&mut self, fact: Fact, now: Millis) -> Vec<Command> {
+        let mut out = Vec::new();
+        match fact {
+            Fact::Tick => {}
+            Fact::Sealed(sealed) => self.sealed(sealed, now, &mut out),
+            Fact::Stored { id, epoch, run } => self.stored(id, epoch, run),
+            Fact::StoreFailed { epoch, error } => {
+                // A seal that is lost breaks the chain whatever checkpoint it was for.
+                self.forget_awaited(epoch);
+                self.full = true;
+                if self.collecting().is_some_and(|f| f.epoch == epoch) {
+                    self.give_up(format!("state cannot be stored: {error}"), now, &mut out);
+                }
+            }
+            Fact::Decided { epoch, written, state } => {
+                self.decided(epoch, written, state, now, &mut out);
+            }
+            Fact::DecisionFailed { epoch, error } => {
+                if matches!(&self.phase, Phase::Deciding(f) if f.epoch == epoch) {
+                    self.give_up(format!("the manifest cannot be written: {error}"), now, &mut out);
+                }
+            }
+            Fact::Committed { epoch } => self.committed(epoch, now, &mut out),
+            Fact::Requested(request) => self.requests.push_back(request),
+            Fact::Ended => self.ended = true,
+        }
+        self.advance(now, &mut out);
+        out
+    }
+
+    /// Whether a checkpoint is in flight.
+    pub fn in_flight(&self) -> bool {
+        !matches!(self.phase, Phase::Idle | Phase::Over)
+    }
+
+    fn collecting(&self) -> Option<&Flight> {
+        if let Phase::Collecting(f) = &self.phase { Some(f) } else { None }
+    }
+
+    fn sealed(&mut self, sealed: Sealed, now: Millis, out: &mut Vec<Command>) {
+        let Some(instance) = self.instances.get_mut(&sealed.id) else { return };
+        let ended = instance.state.finished || instance.acks.iter().any(|a| a.finished);
+        if ended {
+            // The same end once more, in answer to a barrier.
+            return;
+        }
+        let mut savepoint = None;
+        if let Phase::Collecting(f) = &mut self.phase
+            && f.epoch == sealed.epoch
+        {
+            f.costs.push(sealed.cost);
+            f.stats.aligned = (now - f.started).max(0) as u64;
+            savepoint = f.request.as_ref().and_then(|r| r.savepoint.clone());
+        }
+        let stores = self.policy.durable && !sealed.tables.is_empty();
+        instance.acks.push_back(Ack {
+            epoch: sealed.epoch,
+            finished: sealed.finished,
+            positions: sealed.positions.into_iter().map(Blob).collect(),
+            committables: sealed.committables,
+            run: if stores { Run::Awaited } else { Run::None },
+        });
+        if stores {
+            let savepoint = savepoint.filter(|_| !sealed.finished);
+            let (id, epoch, tables) = (sealed.id, sealed.epoch, sealed.tables);
+            out.push(Command::Store { id, epoch, savepoint, tables });
+        }
+    }
+
+    fn stored(&mut self, id: InstanceId, epoch: u64, run: RunRef) {
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        if let Some(f) = match &mut self.phase {
+            Phase::Collecting(f) => Some(f),
+            _ => None,
+        } {
+            f.stats.written += run.bytes();
+        }
+        for ack in instance.acks.iter_mut().filter(|a| a.epoch == epoch) {
+            if matches!(ack.run, Run::Awaited) {
+                ack.run = Run::Stored(run);
+                return;
+            }
+        }
+    }
+
+    fn forget_awaited(&mut self, epoch: u64) {
+        let acks = self.instances.values_mut().flat_map(|i| &mut i.acks);
+        for ack in acks.filter(|a| a.epoch == epoch && matches!(a.run, Run::Awaited)) {
+            ack.run = Run::None;
+        }
+    }
+
+    fn decided(
+        &mut self,
+        epoch: u64,
+        written: u64,
+        state: u64,
+        now: Millis,
+        out: &mut Vec<Command>,
+    ) {
+        let Phase::Deciding(_) = &self.phase else { return };
+        let Phase::Deciding(mut flight) = std::mem::replace(&mut self.phase, Phase::Idle) else {
+            return;
+        };
+        if flight.epoch != epoch {
+            self.phase = Phase::Deciding(flight);
+            return;
+        }
+        flight.stats.decided = (now - flight.started).max(0) as u64;
+        flight.stats.written += written;
+        flight.stats.state = state;
+        self.commit(flight, now, out);
+    }
+
+    /// After the decision: sinks commit. A savepoint that does not stop the job leaves that
+    /// to the next checkpoint.
+    fn commit(&mut self, flight: Flight, now: Millis, out: &mut Vec<Command>) {
+        let epoch = flight.epoch;
+        if flight.kind == ManifestKind::Savepoint && !flight.stops() {
+            self.full = true;
+            self.complete(flight, now, out);
+            return;
+        }
+        let mut committables: BTreeMap<usize, Vec<Vec<u8>>> = BTreeMap::new();
+        for (&(node, _), instance) in &mut self.instances {
+            let prepared = std::mem::take(&mut instance.prepared);
+            if !prepared.is_empty() {
+                committables.entry(node).or_default().extend(prepared);
+            }
+        }
+        self.phase = Phase::Committing(flight);
+        out.push(Command::Commit { epoch, committables });
+    }
+
+    fn committed(&mut self, epoch: u64, now: Millis, out: &mut Vec<Command>) {
+        if !matches!(&self.phase, Phase::Committing(f) if f.epoch == epoch) {
+            return;
+        }
+        if let Phase::Committing(flight) = std::mem::replace(&mut self.phase, Phase::Idle) {
+            out.push(Command::Completed { epoch });
+            self.complete(flight, now, out);
+        }
+    }
+
+    fn complete(&mut self, flight: Flight, now: Millis, out: &mut Vec<Command>) {
+        self.phase = Phase::Idle;
+        self.failures_in_a_row = 0;
+        self.last_end = now;
+        self.history.add(flight.stats.clone());
+        if let Some(request) = &flight.request {
+            out.push(Command::Answer { id: request.id, result: Ok(()) });
+        }
+        if flight.kind == ManifestKind::Finished {
+            self.over(Command::Finish, "the job has ended", out);
+        } else if flight.stops() {
+            self.over(Command::Stop, "the job has stopped", out);
+        }
+    }
+
+    fn over(&mut self, last: Command, why: &str, out: &mut Vec<Command>) {
+        self.phase = Phase::Over;
+        for request in self.requests.drain(..) {
+            out.push(Command::Answer { id: request.id, result: Err(why.to_owned()) });
+        }
+        out.push(last);
+    }
+
+    fn give_up(&mut self, why: String, now: Millis, out: &mut Vec<Command>) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Idle);
+        let (Phase::Collecting(mut flight) | Phase::Deciding(mut flight)) = phase else {
+            self.phase = phase;
+            return;
+        };
+        self.last_end = now;
+        self.full = true;
+        self.failures_in_a_row += 1;
+        flight.stats.status = CheckpointStatus::Failed;
+        flight.stats.failure = Some(why.clone());
+        self.history.add(flight.stats.clone());
+        let what = format!("checkpoint {} failed: {why}", flight.epoch);
+        if let Some(request) = flight.request {
+            out.push(Command::Answer { id: request.id, result: Err(what.clone()) });
+            // Sources have halted behind a stopping barrier: only a restart wakes them.
+            if !request.stop {
+                return;
+            }
+            self.phase = Phase::Over;
+            out.push(Command::Fail(what));
+        } else if self.ended || self.failures_in_a_row > self.policy.tolerable_failures {
+            self.phase = Phase::Over;
+            out.push(Command::Fail(format!(
+                "{what}; 'execution.checkpointing.tolerable-failed-checkpoints' = {}",
+                self.policy.tolerable_failures
+            )));
+        } else {
+            out.push(Command::Notice(what));
+        }
+    }
+
+    /// Whatever can happen next without a further fact.
+    fn advance(&mut self, now: Millis, out: &mut Vec<Command>) {
+        if let Some(f) = self.collecting() {
+            let epoch = f.epoch;
+            let late = now - f.started >= self.policy.timeout.as_millis() as i64;
+            if self.ended && f.request.as_ref().is_none_or(|r| r.savepoint.is_none()) {
+                // The final decision covers everything that this one would.
+                self.abandon_for_end(out);
+            } else if self.instances.values().all(|i| i.ready(epoch)) {
+                self.decide(now, out);
+            } else if late {
+                let seconds = self.policy.timeout.as_secs_f64();
+                let why = format!("{} within {seconds} s", self.open(epoch));
+                self.give_up(why, now, out);
+            }
+        }
+        if matches!(self.phase, Phase::Idle) {
+            if self.ended {
+                self.end(now, out);
+            } else if let Some(request) = self.requests.pop_front() {
+                self.trigger(Some(request), now, out);
+            } else if self.due(now) {
+                self.trigger(None, now, out);
+            }
+        }
+    }
+
+    fn due(&self, now: Millis) -> bool {
+        self.policy.interval.is_some_and(|interval| {
+            now - self.last_trigger >= interval.as_millis() as i64
+                && now - self.last_end >= self.policy.min_pause.as_millis() as i64
+        })
+    }
+
+    fn flight(&mut self, kind: ManifestKind, request: Option<Request>, now: Millis) -> Flight {
+        self.epoch += 1;
+        self.last_trigger = now;
+        let stats = CheckpointStats {
+            epoch: self.epoch,
+            status: CheckpointStatus::Completed,
+            savepoint: kind == ManifestKind::Savepoint,
+            triggered: now,
+            aligned: 0,
+            decided: 0,
+            written: 0,
+            state: 0,
+            alignment_p99: 0,
+            seal_max: 0,
+            failure: None,
+        };
+        Flight { epoch: self.epoch, kind, request, started: now, costs: Vec::new(), stats }
+    }
+
+    fn trigger(&mut self, request: Option<Request>, now: Millis, out: &mut Vec<Command>) {
+        let stop = request.as_ref().is_some_and(|r| r.stop);
+        let savepoint = request.as_ref().is_some_and(|r| r.savepoint.is_some());
+        let kind = if savepoint { ManifestKind::Savepoint } else { ManifestKind::Checkpoint };
+        let longest = self.instances.values().map(|i| i.state.runs.len()).max().unwrap_or(0);
+        let full = std::mem::take(&mut self.full) || longest >= LONGEST_CHAIN;
+        let flight = self.flight(kind, request, now);
+        let epoch = flight.epoch;
+        let barrier = match savepoint {
+            true => Barrier::savepoint(epoch, stop),
+            false => Barrier { stop, ..Barrier::checkpoint(epoch, full) },
+        };
+        self.phase = Phase::Collecting(flight);
+        out.push(Command::Inject(barrier));
+    }
+
+    fn abandon_for_end(&mut self, out: &mut Vec<Command>) {
+        if let Phase::Collecting(f) = std::mem::replace(&mut self.phase, Phase::Idle)
+            && let Some(request) = f.request
+        {
+            let result = Err("the job has ended".to_owned());
+            out.push(Command::Answer { id: request.id, result });
+        }
+    }
+
+    /// The last decision, once the last seals are stored.
+    fn end(&mut self, now: Millis, out: &mut Vec<Command>) {
+        if self.instances.values().flat_map(|i| &i.acks).any(|a| matches!(a.run, Run::Awaited)) {
+            return;
+        }
+        let flight = self.flight(ManifestKind::Finished, None, now);
+        self.phase = Phase::Collecting(flight);
+        self.decide(now, out);
+    }
+
+    fn decide(&mut self, now: Millis, out: &mut Vec<Command>) {
+        let Phase::Collecting(mut flight) = std::mem::replace(&mut self.phase, Phase::Idle) else {
+            return;
+        };
+        let savepoint = flight.kind == ManifestKind::Savepoint;
+        (flight.stats.alignment_p99, flight.stats.seal_max) = summarise(&flight.costs);
+        let mut nodes: BTreeMap<usize, Vec<InstanceState>> = BTreeMap::new();
+        for (&(node, _), instance) in &mut self.instances {
+            // The final decision covers seals of whatever epoch.
+            let limit = if flight.kind == ManifestKind::Finished { u64::MAX } else { flight.epoch };
+            let run = instance.fold(limit, savepoint);
+            nodes.entry(node).or_default().push(instance.snapshot(run));
+        }
+        if !self.policy.durable {
+            self.commit(flight, now, out);
+            return;
+        }
+        out.push(Command::Decide(Decision {
+            kind: flight.kind,
+            epoch: flight.epoch,
+            savepoint: flight.request.as_ref().and_then(|r| r.savepoint.clone()),
+            stop: flight.stops(),
+            nodes,
+            stats: flight.stats.clone(),
+        }));
+        self.phase = Phase::Deciding(flight);
+    }
+}
+
+mod waiting;
+
+#[cfg(test)]
+#[path = "coordinator_tests.rs"]
+mod tests;

@@ -1,0 +1,325 @@
+//! The thread that stores, decides, commits and cleans for one run of a job. Tasks run
+//! in order; answers come back as facts for the coordinator.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use weir_connect::api::Committer;
+use weir_core::{Error, Result};
+use weir_state::SealedTable;
+
+use super::coordinator::{Command, Decision, Fact};
+use super::manifest::{
+    InstanceState, Manifest, ManifestKind, OperatorState, RunData, RunRef, RunTable,
+};
+use super::run_file;
+use super::storage::{Places, Storage};
+use super::store::{self, JobStore, METADATA};
+use crate::recovery::NodeState;
+use crate::testing::Testing;
+
+/// Runs up to this size are kept in the manifest.
+const INLINE_BYTES: usize = 16 << 10;
+
+/// What manifests say of the job.
+#[derive(Clone)]
+pub struct JobDescription {
+    /// Display name.
+    pub name: String,
+    /// The nodes.
+    pub operators: Vec<NodeState>,
+    /// Workers.
+    pub parallelism: usize,
+    /// Key groups.
+    pub max_parallelism: u32,
+}
+
+/// Where and for whom the thread works.
+pub struct IoContext {
+    /// The job.
+    pub job: JobDescription,
+    /// Where its checkpoints are; none = nothing is durable.
+    pub store: Option<JobStore>,
+    /// Where savepoints are.
+    pub places: Places,
+    /// Committers by node.
+    pub committers: Vec<(usize, Box<dyn Committer>)>,
+    /// Checkpoints to keep.
+    pub retained: usize,
+    /// How long operations on storage are tried again for one checkpoint.
+    pub patience: Duration,
+    /// The newest checkpoint, and until when that is.
+    pub deadline: (u64, Instant),
+    /// Where tests want the process to die.
+    pub testing: Testing,
+    /// For telling the user.
+    pub notices: Sender<String>,
+}
+
+/// A task: a command of the coordinator that needs IO, with the history for manifests.
+pub struct Task {
+    /// What is to be done.
+    pub command: Command,
+    /// Earlier checkpoints, for the manifest.
+    pub history: Vec<super::history::CheckpointStats>,
+}
+
+/// A failure that ends the job rather than the checkpoint.
+pub type IoResult = Result<Fact>;
+
+/// Handle to the thread. Dropping it lets the thread finish what it has.
+pub struct IoThread {
+    tasks: Option<Sender<Task>>,
+    /// Its answers.
+    pub facts: Receiver<IoResult>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl IoThread {
+    /// Starts the thread.
+    pub fn start(mut context: IoContext) -> Result<Self> {
+        let (tasks, inbox) = unbounded::<Task>();
+        let (answers, facts) = unbounded();
+        let name = "checkpoint-io".to_owned();
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            for task in inbox {
+                if let Some(answer) = context.execute(task)
+                    && answers.send(answer).is_err()
+                {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { tasks: Some(tasks), facts, thread: Some(thread) })
+    }
+
+    /// Queues a task.
+    pub fn send(&self, task: Task) {
+        if let Some(tasks) = &self.tasks {
+            // A thread that is gone has left its error among the answers.
+            let _ = tasks.send(task);
+        }
+    }
+}
+
+impl Drop for IoThread {
+    fn drop(&mut self) {
+        self.tasks = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl IoContext {
+    fn execute(&mut self, task: Task) -> Option<IoResult> {
+        if let Err(e) = self.testing.step() {
+            return Some(Err(e));
+        }
+        self.note_epoch(&task.command);
+        match task.command {
+            Command::Store { id, epoch, savepoint, tables } => {
+                let stored = self.store_run(id, epoch, savepoint.as_deref(), &tables);
+                Some(Ok(match stored {
+                    Ok((data, tables)) => {
+                        Fact::Stored { id, epoch, run: RunRef { epoch, tables, data } }
+                    }
+                    Err(e) => Fact::StoreFailed { epoch, error: e.to_string() },
+                }))
+            }
+            Command::Decide(decision) => {
+                let epoch = decision.epoch;
+                Some(Ok(match self.decide(decision, task.history) {
+                    Ok((written, state)) => Fact::Decided { epoch, written, state },
+                    Err(e) => Fact::DecisionFailed { epoch, error: e.to_string() },
+                }))
+            }
+            Command::Commit { epoch, mut committables } => {
+                for (node, committer) in &mut self.committers {
+                    let prepared = committables.remove(node).unwrap_or_default();
+                    if let Err(e) = committer.commit(epoch, prepared) {
+                        return Some(Err(e.context("while committing a checkpoint")));
+                    }
+                }
+                Some(Ok(Fact::Committed { epoch }))
+            }
+            Command::Completed { epoch } => {
+                if let Some(store) = &self.store {
+                    let cleaned = store
+                        .mark_committed(epoch)
+                        .and_then(|()| store.collect_garbage(self.retained, epoch));
+                    if let Err(e) = cleaned {
+                        let _ = self.notices.send(format!("old checkpoints stay for now: {e}"));
+                    }
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Operations of one checkpoint share its time: a store that is away must not hold up
+    /// the next checkpoint for ever more.
+    fn note_epoch(&mut self, command: &Command) {
+        let epoch = match command {
+            Command::Store { epoch, .. } => *epoch,
+            Command::Decide(decision) => decision.epoch,
+            _ => return,
+        };
+        if epoch > self.deadline.0 {
+            self.deadline = (epoch, Instant::now() + self.patience);
+        }
+    }
+
+    /// Tries again while storage fails, and says so.
+    fn persist<T>(&self, what: &str, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+        let (_, deadline) = self.deadline;
+        let mut pause = Duration::from_millis(100);
+        let mut told = false;
+        loop {
+            match attempt() {
+                Ok(done) => {
+                    if told {
+                        let _ = self.notices.send(format!("{what}: works again"));
+                    }
+                    return Ok(done);
+                }
+                Err(e) if e.kind() != weir_core::ErrorKind::Io => return Err(e),
+                Err(e) if Instant::now() + pause >= deadline => return Err(e),
+                Err(e) => {
+                    if !std::mem::replace(&mut told, true) {
+                        let _ = self.notices.send(format!("{what} fails and is tried again: {e}"));
+                    }
+                }
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+
+    fn store_run(
+        &self,
+        (node, subtask): (usize, usize),
+        epoch: u64,
+        savepoint: Option<&str>,
+        tables: &[SealedTable],
+    ) -> Result<(RunData, Vec<RunTable>)> {
+        if run_file::in_memory(tables).is_some_and(|n| n <= INLINE_BYTES) {
+            let (bytes, summary) = run_file::encode(tables)?;
+            return Ok((RunData::Inline(super::manifest::Blob(bytes)), summary));
+        }
+        let (root, path) = match (savepoint, &self.store) {
+            (Some(folder), _) => {
+                let root = self.places.open(folder)?;
+                (root, format!("{epoch}-{node}-{subtask}.run"))
+            }
+            (None, Some(store)) => (Arc::clone(&store.root), store.run_name(epoch, node, subtask)),
+            (None, None) => return Err(Error::internal("a run without a checkpoint directory")),
+        };
+        let (bytes, summary) = self.persist("writing state", || {
+            let mut written = (0, Vec::new());
+            root.put_with(&path, &mut |out| {
+                written = run_file::write(tables, out)?;
+                Ok(())
+            })?;
+            Ok(written)
+        })?;
+        Ok((RunData::File { path, bytes }, summary))
+    }
+
+    /// (bytes written, bytes of state)
+    fn decide(
+        &self,
+        decision: Decision,
+        mut history: Vec<super::history::CheckpointStats>,
+    ) -> Result<(u64, u64)> {
+        history.push(decision.stats.clone());
+        let operators = self.job.operators.iter().enumerate();
+        let mut nodes = decision.nodes;
+        let mut manifest = Manifest {
+            kind: decision.kind,
+            job_id: self.store.as_ref().map_or_else(String::new, |s| s.job_id.clone()),
+            job_name: self.job.name.clone(),
+            generation: self.store.as_ref().map_or(0, |s| s.generation),
+            epoch: decision.epoch,
+            parallelism: self.job.parallelism,
+            max_parallelism: self.job.max_parallelism,
+            history,
+            operators: operators
+                .map(|(i, node)| OperatorState {
+                    uid: node.uid.clone(),
+                    name: node.name.clone(),
+                    layout: node.layout.clone(),
+                    key: node.key.clone(),
+                    instances: nodes.remove(&i).unwrap_or_default(),
+                })
+                .collect(),
+        };
+        if decision.kind == ManifestKind::Finished {
+            // Nothing runs from here: only what sinks still have to commit counts.
+            instances(&mut manifest).for_each(|i| i.runs.clear());
+        }
+        let state = manifest.state_bytes();
+        if let Some(stats) = manifest.history.last_mut() {
+            stats.state = state;
+        }
+        let mut written = 0;
+        if let Some(folder) = &decision.savepoint {
+            written += self.write_savepoint(folder, &mut manifest)?;
+            if !decision.stop {
+                return Ok((written, state));
+            }
+            // The job's last checkpoint: its files are the savepoint's.
+            manifest.kind = ManifestKind::Checkpoint;
+            for instance in instances(&mut manifest) {
+                for run in &mut instance.runs {
+                    if let RunData::File { path, .. } = &mut run.data {
+                        *path = format!("{}/{path}", self.places.open(folder)?.uri());
+                    }
+                }
+            }
+        }
+        if let Some(store) = &self.store {
+            written += self.persist("writing a checkpoint", || store.decide(&manifest))?;
+        }
+        Ok((written, state))
+    }
+
+    /// Writes a self-contained directory; files of ended instances are copied into it.
+    fn write_savepoint(&self, folder: &str, manifest: &mut Manifest) -> Result<u64> {
+        let root = self.places.open(folder)?;
+        let mut written = 0;
+        for instance in instances(manifest) {
+            for run in &mut instance.runs {
+                if let RunData::File { path, .. } = &mut run.data
+                    && path.contains('/')
+                {
+                    written += self.copy_into(root.as_ref(), path)?;
+                }
+            }
+        }
+        let bytes = manifest.encode()?;
+        let created = self.persist("writing a savepoint", || {
+            Ok(root.create(METADATA, &bytes)? || root.get(METADATA)?.as_deref() == Some(&bytes))
+        })?;
+        if !created {
+            return Err(Error::option(format!("{} holds another savepoint", root.uri())));
+        }
+        Ok(written + bytes.len() as u64)
+    }
+
+    fn copy_into(&self, root: &dyn Storage, path: &mut String) -> Result<u64> {
+        let store = self.store.as_ref().ok_or_else(|| Error::internal("a run without a home"))?;
+        let bytes = store::read_file(store.root.as_ref(), path, &self.places)?;
+        let name = path.rsplit('/').next().unwrap_or(path).to_owned();
+        self.persist("writing a savepoint", || root.put(&name, &bytes))?;
+        *path = name;
+        Ok(bytes.len() as u64)
+    }
+}
+
+fn instances(manifest: &mut Manifest) -> impl Iterator<Item = &mut InstanceState> {
+    manifest.operators.iter_mut().flat_map(|o| &mut o.instances)
+}

@@ -1,0 +1,247 @@
+//! Tests of keyed tables.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array};
+
+use super::*;
+use crate::bytes::put_i64;
+use crate::cold::ColdStore;
+
+/// A value that has to stay in memory.
+const PINNED: i64 = i64::MIN;
+
+impl StateValue for i64 {
+    fn write(&self, out: &mut Vec<u8>) {
+        put_i64(out, *self);
+    }
+    fn read(input: &mut Reader<'_>) -> Result<Self> {
+        input.i64()
+    }
+    fn pinned(&self) -> bool {
+        *self == PINNED
+    }
+}
+
+fn keys(of: &[i64]) -> EncodedKeys {
+    let a: ArrayRef = Arc::new(Int64Array::from(of.to_vec()));
+    EncodedKeys::encode(&[a], of.len()).unwrap()
+}
+
+fn table(ttl: i64) -> KeyedTable<Vec<i64>> {
+    let spec = TableSpec {
+        name: "t".into(),
+        version: 1,
+        ttl,
+        max_parallelism: 128,
+        prefix: 0,
+        spills: true,
+    };
+    KeyedTable::new(spec, Vec::new())
+}
+
+fn put(t: &mut KeyedTable<Vec<i64>>, of: &[i64], value: impl Fn(i64) -> i64) {
+    let mut slots = Vec::new();
+    t.hydrate(&keys(of), 0, &mut slots).unwrap();
+    for (k, &s) in of.iter().zip(&slots) {
+        t.store[s as usize] = value(*k);
+    }
+}
+
+fn get(t: &KeyedTable<Vec<i64>>, key: i64) -> Option<i64> {
+    let k = keys(&[key]);
+    t.peek(k.hash(0), k.key(0), 0).map(|s| t.store[s as usize])
+}
+
+#[test]
+fn seal_and_restore_split_by_key_group() {
+    let mut t = table(0);
+    let all: Vec<i64> = (0..1000).collect();
+    put(&mut t, &all, |k| k * 10);
+    let sealed = t.seal(true).unwrap();
+    let (mut low, mut high) = (table(0), table(0));
+    low.restore(&sealed, |g| g < 64).unwrap();
+    high.restore(&sealed, |g| g >= 64).unwrap();
+    assert_eq!(low.len() + high.len(), 1000);
+    let k = keys(&[7]);
+    let (half, other) = if key_group(k.hash(0), 128) < 64 { (&low, &high) } else { (&high, &low) };
+    assert_eq!(get(half, 7), Some(70));
+    assert_eq!(get(other, 7), None);
+}
+
+#[test]
+fn deltas_hold_changes_and_deletes_only() {
+    let mut t = table(0);
+    let all: Vec<i64> = (0..1000).collect();
+    put(&mut t, &all, |k| k);
+    let base = t.seal(false).unwrap();
+    assert!(base.full);
+    put(&mut t, &[1, 2, 2000], |k| -k);
+    for key in [3, 2000, 5] {
+        let k = keys(&[key]);
+        let slot = t.peek(k.hash(0), k.key(0), 0).unwrap();
+        t.remove(slot);
+    }
+    put(&mut t, &[5], |_| 55);
+    assert_eq!(t.len(), 999);
+    let delta = t.seal(false).unwrap();
+    assert!(!delta.full);
+    let mut changed = Vec::new();
+    for g in &delta.groups {
+        let mut r = RunReader::new(g.run.open().unwrap()).unwrap();
+        while r.next_key().unwrap() {
+            changed.push(i64::from_le_bytes(r.key()[1..].try_into().unwrap()));
+        }
+    }
+    changed.sort_unstable();
+    // Key 2000 came and went between two seals.
+    assert_eq!(changed, [1, 2, 3, 5]);
+    assert!(t.seal(false).unwrap().groups.is_empty());
+    let mut restored = table(0);
+    restored.restore(&base, |_| true).unwrap();
+    restored.restore(&delta, |_| true).unwrap();
+    assert_eq!(restored.len(), 999);
+    for (key, value) in [(1, Some(-1)), (3, None), (5, Some(55)), (6, Some(6)), (2000, None)] {
+        assert_eq!(get(&restored, key), value, "key {key}");
+        assert_eq!(get(&t, key), value, "key {key}");
+    }
+    // The first seal after a restore is full again, and the same as the original's.
+    let sorted = |t: &mut KeyedTable<Vec<i64>>| {
+        let sealed = t.seal(true).unwrap();
+        assert!(sealed.full);
+        sealed.groups
+    };
+    assert_eq!(sorted(&mut restored), sorted(&mut t));
+}
+
+#[test]
+fn expired_entries_read_as_empty() {
+    let mut t = table(100);
+    let mut slots = Vec::new();
+    t.hydrate(&keys(&[1]), 0, &mut slots).unwrap();
+    t.store[slots[0] as usize] = 5;
+    t.hydrate(&keys(&[1]), 50, &mut slots).unwrap();
+    assert_eq!(t.store[slots[0] as usize], 5);
+    t.hydrate(&keys(&[1]), 150, &mut slots).unwrap();
+    assert_eq!(t.store[slots[0] as usize], 0);
+    t.hydrate(&keys(&[2]), 1000, &mut slots).unwrap();
+    t.hydrate(&keys(&[2]), 1000, &mut slots).unwrap();
+    assert_eq!(t.len(), 1);
+}
+
+#[test]
+fn stamps_survive_a_restore() {
+    let mut t = table(100);
+    let mut slots = Vec::new();
+    t.hydrate(&keys(&[1]), 40, &mut slots).unwrap();
+    let sealed = t.seal(true).unwrap();
+    let mut restored = table(100);
+    restored.restore(&sealed, |_| true).unwrap();
+    let k = keys(&[1]);
+    assert!(restored.peek(k.hash(0), k.key(0), 139).is_some());
+    assert!(restored.peek(k.hash(0), k.key(0), 140).is_none());
+}
+
+#[test]
+fn other_versions_are_refused() {
+    let mut sealed = table(0).seal(true).unwrap();
+    sealed.version = 9;
+    assert!(table(0).restore(&sealed, |_| true).is_err());
+}
+
+/// A table that has a place on disk.
+fn spilling(folder: &std::path::Path) -> (ColdStore, KeyedTable<Vec<i64>>) {
+    let store = ColdStore::open(folder, 64 << 20).unwrap();
+    let mut t = table(0);
+    t.spill.cold = Some(Box::new(store.table().unwrap()));
+    (store, t)
+}
+
+fn in_memory_and_on_disk(t: &mut KeyedTable<Vec<i64>>, key: i64) -> Option<i64> {
+    t.fetch(&keys(&[key])).unwrap();
+    get(t, key)
+}
+
+#[test]
+fn slots_go_to_disk_and_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, mut t) = spilling(dir.path());
+    let all: Vec<i64> = (0..1000).collect();
+    put(&mut t, &all, |k| k);
+    t.evict(900).unwrap();
+    assert_eq!(t.len(), 100);
+    put(&mut t, &[1, 2, 3], |k| k * 100);
+    t.evict(usize::MAX).unwrap();
+    assert_eq!(t.len(), 0);
+    assert_eq!(in_memory_and_on_disk(&mut t, 2), Some(200));
+    assert_eq!(in_memory_and_on_disk(&mut t, 4), Some(4));
+    assert_eq!(in_memory_and_on_disk(&mut t, 5000), None);
+    assert_eq!(t.len(), 2);
+}
+
+/// A table that spills against a map: random writes, removals, evictions and seals; the
+/// chain of seals restores what the map holds.
+#[test]
+fn seals_of_a_spilling_table_hold_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut seed = 1u64;
+    let mut random = move |below: u64| {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (seed >> 33) % below
+    };
+    for round in 0..20 {
+        let (_store, mut t) = spilling(&dir.path().join(round.to_string()));
+        let mut model = std::collections::BTreeMap::new();
+        let mut chain: Vec<SealedTable> = Vec::new();
+        for step in 0..200 {
+            let key = random(60) as i64;
+            match random(10) {
+                0..5 => {
+                    put(&mut t, &[key], |_| step);
+                    model.insert(key, step);
+                }
+                5 | 6 => {
+                    t.fetch(&keys(&[key])).unwrap();
+                    let k = keys(&[key]);
+                    assert_eq!(get(&t, key), model.remove(&key), "round {round} step {step}");
+                    if let Some(slot) = t.peek(k.hash(0), k.key(0), 0) {
+                        t.remove(slot);
+                    }
+                }
+                7 | 8 => t.evict(random(30) as usize).unwrap(),
+                _ => {
+                    let sealed = t.seal(random(4) == 0).unwrap();
+                    if sealed.full {
+                        chain.clear();
+                    }
+                    chain.push(sealed);
+                }
+            }
+        }
+        chain.push(t.seal(false).unwrap());
+        let mut restored = table(0);
+        chain.iter().for_each(|s| restored.restore(s, |_| true).unwrap());
+        let (_other, mut spilled) = spilling(&dir.path().join(format!("{round}-restored")));
+        for sealed in &chain {
+            spilled.restore(sealed, |_| true).unwrap();
+            spilled.evict(20).unwrap();
+        }
+        for key in 0..60 {
+            let expected = model.get(&key).copied();
+            assert_eq!(get(&restored, key), expected, "round {round} key {key}");
+            assert_eq!(in_memory_and_on_disk(&mut spilled, key), expected, "round {round} {key}");
+            assert_eq!(in_memory_and_on_disk(&mut t, key), expected, "round {round} {key}");
+        }
+    }
+}
+
+#[test]
+fn pinned_slots_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, mut t) = spilling(dir.path());
+    put(&mut t, &(0..100).collect::<Vec<_>>(), |k| if k < 10 { PINNED } else { k });
+    t.evict(usize::MAX).unwrap();
+    assert_eq!(t.len(), 10);
+    assert_eq!(get(&t, 3), Some(PINNED));
+    assert_eq!(in_memory_and_on_disk(&mut t, 50), Some(50));
+}

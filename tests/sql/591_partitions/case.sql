@@ -1,0 +1,10 @@
+CREATE TABLE s (a INT, p STRING, q INT) PARTITIONED BY (p, q) WITH ('connector' = 'filesystem', 'path' = '${OUT_DIR}/x', 'format' = 'csv');
+ALTER TABLE s ADD PARTITION (p = 'k', q = 1) PARTITION (q = 2, p = 'k');
+ALTER TABLE s ADD IF NOT EXISTS PARTITION (p = 'k', q = 1) PARTITION (p = 'l', q = 1);
+SHOW PARTITIONS s;
+SHOW PARTITIONS s PARTITION (p = 'k');
+ALTER TABLE s DROP PARTITION (p = 'k', q = 1);
+ALTER TABLE s DROP IF EXISTS PARTITION (p = 'z', q = 1);
+SHOW PARTITIONS s;
+INSERT INTO s VALUES (1, 'm', 3);
+SHOW PARTITIONS s;
