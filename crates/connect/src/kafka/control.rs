@@ -264,6 +264,19 @@ impl Control {
         })
     }
 
+    /// Waits until the brokers have written the markers of a transaction that ends.
+    ///
+    /// Until then it is listed as open; taking its id over would make a committed
+    /// transaction look like a lost one to the next recovery.
+    pub(super) fn await_markers(&mut self, id: &str) -> Result<()> {
+        self.patiently(|c| match c.describe(id).map_err(Failure::Final)? {
+            Some(f) if f.state.starts_with("Prepare") => {
+                Err(Failure::Again(Error::io(format!("the transaction '{id}' is {}", f.state))))
+            }
+            _ => Ok(()),
+        })
+    }
+
     /// Aborts whatever is open under a transactional id, by taking the id over.
     pub(super) fn abort(&mut self, id: &str) -> Result<()> {
         let request = InitProducerIdRequest::default()

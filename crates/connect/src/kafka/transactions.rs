@@ -280,9 +280,13 @@ impl KafkaCommitter {
         let same = now.transaction.producer_id == t.producer_id
             && now.transaction.producer_epoch == t.producer_epoch;
         match now.state.as_str() {
-            "Ongoing" if same && now.transaction.started == t.started => self.control.commit(t),
+            "Ongoing" if same && now.transaction.started == t.started => {
+                self.control.commit(t)?;
+                self.control.await_markers(&t.id)
+            }
+            "PrepareCommit" if same => self.control.await_markers(&t.id),
             // A later transaction of the same producer: this one was committed before it.
-            "Ongoing" | "PrepareCommit" | "CompleteCommit" if same => Ok(()),
+            "Ongoing" | "CompleteCommit" if same => Ok(()),
             state => Err(Error::io(format!(
                 "the transaction '{}', which the checkpoint wants committed, was ended by the \
                  brokers (now {state}): its records are lost",
