@@ -198,7 +198,7 @@ impl Cold {
     }
 
     /// The pending changes of a key group with those in memory on top.
-    pub fn changes(&self, group: u32, newest: Option<Vec<u8>>) -> Run {
+    pub fn changes(&self, group: u32, newest: Option<Run>) -> Run {
         let pending =
             self.pending.iter().filter(|p| p.groups.contains_key(&group)).cloned().collect();
         Run::Stream(Arc::new(Changes { group, pending, newest }))
@@ -210,7 +210,7 @@ impl Cold {
     }
 
     /// All records of a key group in a snapshot, with those in memory on top.
-    pub fn whole(&self, snapshot: &Snapshot, group: u32, newest: Option<Vec<u8>>) -> Run {
+    pub fn whole(&self, snapshot: &Snapshot, group: u32, newest: Option<Run>) -> Run {
         let (snapshot, keyspace) = (snapshot.clone(), self.keyspace.clone());
         Run::Stream(Arc::new(Whole { snapshot, keyspace, group, newest }))
     }
@@ -254,11 +254,11 @@ type Runs<'a> = Vec<Box<dyn Read + Send + 'a>>;
 /// One run of some on disk, oldest first, and the newest in memory.
 fn merged<'a>(
     mut runs: Runs<'a>,
-    newest: Option<&'a [u8]>,
+    newest: Option<&'a Run>,
     full: bool,
 ) -> Result<Box<dyn Read + Send>> {
     if let Some(newest) = newest {
-        runs.push(Box::new(newest));
+        runs.push(newest.open()?);
     }
     let rules = MergeRules { full, expired: None };
     Ok(Box::new(Cursor::new(merge_runs(runs, rules, Vec::new())?.0)))
@@ -267,7 +267,7 @@ fn merged<'a>(
 struct Changes {
     group: u32,
     pending: Vec<Arc<Pending>>,
-    newest: Option<Vec<u8>>,
+    newest: Option<Run>,
 }
 
 impl fmt::Debug for Changes {
@@ -282,7 +282,7 @@ impl RunSource for Changes {
         for p in &self.pending {
             runs.push(Box::new(Cursor::new(p.read(self.group)?)));
         }
-        merged(runs, self.newest.as_deref(), false)
+        merged(runs, self.newest.as_ref(), false)
     }
 }
 
@@ -290,7 +290,7 @@ struct Whole {
     snapshot: Snapshot,
     keyspace: Keyspace,
     group: u32,
-    newest: Option<Vec<u8>>,
+    newest: Option<Run>,
 }
 
 impl fmt::Debug for Whole {
@@ -308,6 +308,6 @@ impl RunSource for Whole {
             cold.entries(&entries)?;
         }
         let runs: Runs<'_> = vec![Box::new(Cursor::new(cold.finish()?.0))];
-        merged(runs, self.newest.as_deref(), true)
+        merged(runs, self.newest.as_ref(), true)
     }
 }

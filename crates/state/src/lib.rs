@@ -21,6 +21,7 @@
 pub mod bytes;
 pub mod cold;
 pub mod index;
+mod loose;
 pub mod memory;
 pub mod rows;
 pub mod run;

@@ -66,6 +66,11 @@ pub struct SealedGroup {
 pub trait RunSource: Send + Sync + fmt::Debug {
     /// A reader over the whole run, from its beginning; may be called more than once.
     fn open(&self) -> Result<Box<dyn Read + Send + '_>>;
+
+    /// Writes the whole run; returns its length in bytes.
+    fn write_to(&self, out: &mut dyn Write) -> Result<u64> {
+        Ok(std::io::copy(&mut self.open()?, out)?)
+    }
 }
 
 /// The bytes of a run: in memory, or to be streamed by the thread that stores them.
@@ -93,7 +98,7 @@ impl Run {
                 out.write_all(bytes)?;
                 Ok(bytes.len() as u64)
             }
-            Run::Stream(source) => Ok(std::io::copy(&mut source.open()?, out)?),
+            Run::Stream(source) => source.write_to(out),
         }
     }
 
@@ -187,6 +192,29 @@ fn put_entry(out: &mut Vec<u8>, e: &Entry<'_>) {
     }
 }
 
+/// Appends what a run begins with.
+pub(crate) fn run_start(out: &mut Vec<u8>) {
+    out.push(RUN_VERSION);
+}
+
+/// Appends what a run of this many keys ends with.
+pub(crate) fn run_end(out: &mut Vec<u8>, keys: u64) {
+    out.push(END);
+    put_varint(out, keys);
+}
+
+/// Opens a key; its encoded entries are to follow.
+pub(crate) fn put_key(out: &mut Vec<u8>, key: &[u8], cleared: bool) {
+    out.push(if cleared { KEY_CLEARED } else { KEY });
+    put_bytes(out, key);
+}
+
+/// Key bytes of a record that [`put_key`] began.
+pub(crate) fn key_of_record(record: &[u8]) -> &[u8] {
+    let mut r = Reader::new(record.get(1..).unwrap_or_default());
+    r.bytes().unwrap_or_default()
+}
+
 /// Writes a run: keys in the order of [`key_order`].
 #[derive(Debug)]
 pub struct RunWriter<W> {
@@ -198,13 +226,14 @@ pub struct RunWriter<W> {
 impl<W: Write> RunWriter<W> {
     /// Starts a run.
     pub fn new(out: W) -> Self {
-        Self { out, buffer: vec![RUN_VERSION], keys: 0 }
+        let mut buffer = Vec::new();
+        run_start(&mut buffer);
+        Self { out, buffer, keys: 0 }
     }
 
     /// Opens a key; `cleared`: older runs' entries of it are gone.
     pub fn key(&mut self, key: &[u8], cleared: bool) -> Result<()> {
-        self.buffer.push(if cleared { KEY_CLEARED } else { KEY });
-        put_bytes(&mut self.buffer, key);
+        put_key(&mut self.buffer, key, cleared);
         self.keys += 1;
         self.spill(1 << 16)
     }
@@ -236,8 +265,7 @@ impl<W: Write> RunWriter<W> {
 
     /// Ends the run; the writer and the number of keys.
     pub fn finish(mut self) -> Result<(W, u64)> {
-        self.buffer.push(END);
-        put_varint(&mut self.buffer, self.keys);
+        run_end(&mut self.buffer, self.keys);
         self.spill(0)?;
         Ok((self.out, self.keys))
     }

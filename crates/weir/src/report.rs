@@ -17,6 +17,13 @@ pub fn notices(job: &weir_job::RunningJob) {
     }
 }
 
+/// Says how many rows the operators of a job dropped because they were late.
+pub fn late(progress: &weir_job::Progress) {
+    for node in progress.nodes.iter().filter(|n| n.late > 0) {
+        eprintln!("{}: {} rows came too late and were dropped", node.name, node.late);
+    }
+}
+
 /// Prints a syntax error likewise.
 pub fn parse_error(e: &ParseError, source: &str, name: &str) {
     eprint!("{}", render_parse_error(e, source, name));

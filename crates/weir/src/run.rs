@@ -205,6 +205,7 @@ pub fn statement(
             );
             live.close()?;
             report::notices(&query.job);
+            report::late(&query.job.progress());
             stopped_from_outside = shown.stopped();
             result?;
             printer.finish(&rows.borrow())?;
@@ -223,6 +224,7 @@ pub fn statement(
             stopped_from_outside = shown.stopped();
             result?;
             line.done(&job.progress());
+            report::late(&job.progress());
         }
     }
     Ok(match stopping.stopped() || stopped_from_outside {

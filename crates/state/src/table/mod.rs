@@ -3,7 +3,6 @@
 //! Where to look next: [`spill`] for the rows that leave memory, [`crate::run`] for what
 //! is sealed.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 
 use weir_core::keys::{EncodedKeys, hash_key, key_group};
@@ -12,7 +11,8 @@ use weir_core::{Error, Result};
 use self::spill::Spill;
 use crate::bytes::Reader;
 use crate::index::KeyIndex;
-use crate::run::{Entries, Entry, NO_STAMP, RunReader, RunWriter, SealedTable};
+use crate::loose::Loose;
+use crate::run::{Entries, Entry, NO_STAMP, RunReader, SealedTable};
 
 mod spill;
 
@@ -354,42 +354,27 @@ impl<S: SlotStore> KeyedTable<S> {
     pub fn seal(&mut self, full: bool) -> Result<SealedTable> {
         let full = full || !std::mem::replace(&mut self.sealed, true);
         let slots = self.to_seal(full);
-        let mut runs = BTreeMap::new();
+        let mut loose = Loose::default();
         let mut entries = Entries::default();
-        // Bytes and keys so far, for the room of the next run.
-        let mut written = (0, 0);
-        for chunk in slots.chunk_by(|a, b| a.0 == b.0) {
-            let room = chunk.len() * (written.0 / written.1.max(1)) / 8 * 9;
-            let mut run = RunWriter::new(Vec::with_capacity(room));
-            for &(_, _, slot) in chunk {
-                self.write_key(slot, full, &mut entries, &mut run)?;
-            }
-            let run = run.finish()?.0;
-            written = (written.0 + run.len(), written.1 + chunk.len());
-            runs.insert(chunk[0].0, run);
+        for &slot in &slots {
+            let cleared = self.entries_of(slot, full, &mut entries);
+            let (group, hash, _) = self.place(slot);
+            loose.key((group, hash, self.index.key(slot)), cleared, entries.bytes());
         }
-        let groups = self.spill.sealed_groups(full, runs);
+        let groups = self.spill.sealed_groups(full, loose.runs()?);
         self.mark_sealed(full, &slots)?;
         let (name, version) = (self.spec.name.clone(), self.spec.version);
         Ok(SealedTable { name, version, full, groups })
     }
 
-    /// Group, hash and slot of what a seal holds, in the order of runs.
-    fn to_seal(&self, full: bool) -> Vec<(u32, u64, u32)> {
-        let mut slots = Vec::new();
-        for slot in self.index.live() {
-            let flags = self.index.flags(slot);
-            // A removed key has to hide its record on disk, if it has one.
-            let take = match full {
-                true => flags & GONE == 0 || flags & COLD != 0,
-                false => flags & DIRTY != 0,
-            };
-            if take {
-                slots.push(self.place(slot));
-            }
-        }
-        self.sort(&mut slots);
-        slots
+    /// The slots that a seal holds.
+    fn to_seal(&self, full: bool) -> Vec<u32> {
+        // A removed key has to hide its record on disk, if it has one.
+        let taken = |&slot: &u32| match (self.index.flags(slot), full) {
+            (flags, true) => flags & GONE == 0 || flags & COLD != 0,
+            (flags, false) => flags & DIRTY != 0,
+        };
+        self.index.live().filter(taken).collect()
     }
 
     /// Group, hash and number of a slot.
@@ -405,30 +390,23 @@ impl<S: SlotStore> KeyedTable<S> {
         });
     }
 
-    fn write_key(
-        &self,
-        slot: u32,
-        full: bool,
-        entries: &mut Entries,
-        run: &mut RunWriter<Vec<u8>>,
-    ) -> Result<()> {
+    /// What a seal has to say of a slot; whether older entries do not count.
+    fn entries_of(&self, slot: u32, full: bool, entries: &mut Entries) -> bool {
         let flags = self.index.flags(slot);
         let stamp = self.stamps.get(slot as usize).copied().unwrap_or(NO_STAMP);
         entries.clear();
-        let cleared = if flags & GONE != 0 {
+        if flags & GONE != 0 {
             true
         } else if full || flags & CLEARED != 0 || flags & SEALED == 0 {
             self.store.write_entries(slot as usize, stamp, entries);
             true
         } else {
             self.store.write_changes(slot as usize, stamp, entries)
-        };
-        run.key(self.index.key(slot), cleared)?;
-        run.entries(entries.bytes())
+        }
     }
 
-    fn mark_sealed(&mut self, full: bool, slots: &[(u32, u64, u32)]) -> Result<()> {
-        for &(_, _, slot) in slots {
+    fn mark_sealed(&mut self, full: bool, slots: &[u32]) -> Result<()> {
+        for &slot in slots {
             let flags = self.index.flags_mut(slot);
             if *flags & GONE != 0 {
                 continue;
@@ -441,7 +419,7 @@ impl<S: SlotStore> KeyedTable<S> {
             let gone: Vec<u32> = if full {
                 self.index.live().filter(gone).collect()
             } else {
-                slots.iter().map(|s| s.2).filter(gone).collect()
+                slots.iter().copied().filter(gone).collect()
             };
             self.forget(&gone)?;
         }

@@ -42,7 +42,7 @@ impl Spill {
     pub(super) fn sealed_groups(
         &self,
         full: bool,
-        mut memory: BTreeMap<u32, Vec<u8>>,
+        mut memory: BTreeMap<u32, Run>,
     ) -> Vec<SealedGroup> {
         let mut groups: BTreeMap<u32, Run> = BTreeMap::new();
         match &self.cold {
@@ -58,7 +58,7 @@ impl Spill {
             }
             None => {}
         }
-        groups.extend(memory.into_iter().map(|(g, run)| (g, run.into())));
+        groups.extend(memory);
         groups.into_iter().map(|(key_group, run)| SealedGroup { key_group, run }).collect()
     }
 
@@ -173,7 +173,9 @@ impl<S: SlotStore> KeyedTable<S> {
             let mut run = RunWriter::new(Vec::new());
             let dirty = chunk.iter().filter(|v| self.index.flags(v.2) & DIRTY != 0);
             for &(_, _, slot) in dirty {
-                self.write_key(slot, false, &mut entries, &mut run)?;
+                let cleared = self.entries_of(slot, false, &mut entries);
+                run.key(self.index.key(slot), cleared)?;
+                run.entries(entries.bytes())?;
             }
             let (run, keys) = run.finish()?;
             if keys > 0 {
