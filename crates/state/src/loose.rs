@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use weir_core::Result;
 
-use crate::run::{Run, RunSource, key_of_record, put_key, run_end, run_start};
+use crate::run::{Entries, Run, RunSource, key_of_record, run_end, run_start};
 
 /// Bytes of a segment, from which the next one begins.
 const SEGMENT: usize = 1 << 20;
@@ -43,36 +43,41 @@ fn record(segments: &Segments, p: Place) -> &[u8] {
 /// Collects the keys of a seal.
 #[derive(Debug, Default)]
 pub struct Loose {
-    segments: Segments,
+    full: Segments,
+    /// The segment that is being filled.
+    segment: Entries,
     groups: BTreeMap<u32, Vec<Place>>,
     bytes: usize,
 }
 
 impl Loose {
-    /// Adds a key with the entries that `write` appends; each key once.
-    ///
-    /// `cleared`: older runs' entries of the key are gone.
-    pub fn key(&mut self, (group, hash, key): (u32, u64, &[u8]), cleared: bool, entries: &[u8]) {
-        if self.segments.last().is_none_or(|s| s.len() >= SEGMENT) {
-            // The first one is small: most seals are.
-            let room = if self.segments.is_empty() { 0 } else { SEGMENT + (SEGMENT >> 4) };
-            self.segments.push(Vec::with_capacity(room));
+    /// Adds a key with the entries that `write` adds, each key once; `write` answers
+    /// whether older runs' entries of the key are gone.
+    pub fn key(
+        &mut self,
+        (group, hash, key): (u32, u64, &[u8]),
+        write: impl FnOnce(&mut Entries) -> bool,
+    ) {
+        if self.segment.bytes().len() >= SEGMENT {
+            let next = Entries::with_capacity(SEGMENT + (SEGMENT >> 4));
+            self.full.push(std::mem::replace(&mut self.segment, next).into_bytes());
         }
-        let at = self.segments.len() - 1;
-        let segment = &mut self.segments[at];
-        let start = segment.len();
-        put_key(segment, key, cleared);
-        segment.extend_from_slice(entries);
-        let length = segment.len() - start;
+        let start = self.segment.bytes().len();
+        self.segment.open_key(key);
+        if write(&mut self.segment) {
+            self.segment.clear_older(start);
+        }
+        let length = self.segment.bytes().len() - start;
         self.bytes += length;
-        let place = Place { hash, length, segment: at as u32, start: start as u32 };
+        let place = Place { hash, length, segment: self.full.len() as u32, start: start as u32 };
         self.groups.entry(group).or_default().push(place);
     }
 
     /// The runs of the key groups.
-    pub fn runs(self) -> Result<BTreeMap<u32, Run>> {
+    pub fn runs(mut self) -> Result<BTreeMap<u32, Run>> {
         let small = self.bytes <= SMALL;
-        let segments = Arc::new(self.segments);
+        self.full.push(self.segment.into_bytes());
+        let segments = Arc::new(self.full);
         let mut runs = BTreeMap::new();
         for (group, places) in self.groups {
             let run = LooseRun { segments: Arc::clone(&segments), places };

@@ -147,6 +147,24 @@ pub struct Entries {
 }
 
 impl Entries {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), value: Vec::new() }
+    }
+
+    /// Begins the record of a key, whose older entries count.
+    pub(crate) fn open_key(&mut self, key: &[u8]) {
+        put_key(&mut self.bytes, key, false);
+    }
+
+    /// Says of the record that begins at a byte that older entries do not count.
+    pub(crate) fn clear_older(&mut self, start: usize) {
+        self.bytes[start] = KEY_CLEARED;
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Forgets all entries.
     pub fn clear(&mut self) {
         self.bytes.clear();

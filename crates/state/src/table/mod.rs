@@ -355,11 +355,10 @@ impl<S: SlotStore> KeyedTable<S> {
         let full = full || !std::mem::replace(&mut self.sealed, true);
         let slots = self.to_seal(full);
         let mut loose = Loose::default();
-        let mut entries = Entries::default();
         for &slot in &slots {
-            let cleared = self.entries_of(slot, full, &mut entries);
             let (group, hash, _) = self.place(slot);
-            loose.key((group, hash, self.index.key(slot)), cleared, entries.bytes());
+            let place = (group, hash, self.index.key(slot));
+            loose.key(place, |entries| self.entries_of(slot, full, entries));
         }
         let groups = self.spill.sealed_groups(full, loose.runs()?);
         self.mark_sealed(full, &slots)?;
@@ -390,11 +389,10 @@ impl<S: SlotStore> KeyedTable<S> {
         });
     }
 
-    /// What a seal has to say of a slot; whether older entries do not count.
+    /// Adds what a seal has to say of a slot; whether older entries do not count.
     fn entries_of(&self, slot: u32, full: bool, entries: &mut Entries) -> bool {
         let flags = self.index.flags(slot);
         let stamp = self.stamps.get(slot as usize).copied().unwrap_or(NO_STAMP);
-        entries.clear();
         if flags & GONE != 0 {
             true
         } else if full || flags & CLEARED != 0 || flags & SEALED == 0 {

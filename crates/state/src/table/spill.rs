@@ -173,6 +173,7 @@ impl<S: SlotStore> KeyedTable<S> {
             let mut run = RunWriter::new(Vec::new());
             let dirty = chunk.iter().filter(|v| self.index.flags(v.2) & DIRTY != 0);
             for &(_, _, slot) in dirty {
+                entries.clear();
                 let cleared = self.entries_of(slot, false, &mut entries);
                 run.key(self.index.key(slot), cleared)?;
                 run.entries(entries.bytes())?;
