@@ -16,6 +16,7 @@ pub mod agg;
 pub mod bucket;
 pub mod calc;
 pub mod changelog;
+mod conflicts;
 mod event_time;
 pub mod first_row;
 pub mod group_aggregate;
@@ -208,6 +209,13 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
             context.state_ttl,
             input,
             output,
+            groups,
+        )),
+        OpSpec::Conflicts { keys, action } => Box::new(conflicts::Conflicts::new(
+            keys,
+            *action,
+            context.state_ttl,
+            input,
             groups,
         )),
         OpSpec::IntervalJoin { join, left_time, right_time, lower, upper, event_time } => {
