@@ -206,6 +206,7 @@ fn operator_factory(
     let exact_watermarks = plan.nodes.iter().any(reads_watermark);
     let collapse = settings.batch && weir_batch::updates(&node.op);
     let row_by_row = (weir_batch::updates(&node.op) || matches!(node.op, OpSpec::Join(_)))
+        && !shows_changes(node)
         && plan.nodes.iter().any(shows_changes);
     let (node, settings, lookups) = (node.clone(), settings.clone(), Arc::clone(lookups));
     Arc::new(move |task: &TaskContext| {
