@@ -11,6 +11,7 @@
 mod distinct;
 mod extreme;
 mod fold;
+mod java_order;
 mod numeric;
 mod place;
 mod shared;

@@ -9,7 +9,7 @@ use weir_spec::AggregateCall;
 use weir_state::bytes::put_varint;
 use weir_state::{Reader, read_value, write_value};
 
-use super::Accumulator;
+use super::{Accumulator, java_order};
 use super::fold::*;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -169,16 +169,7 @@ impl Values {
             }
             What::Array if rows.is_empty() => Value::Null,
             What::Array => Value::Array(firsts().cloned().collect()),
-            What::Multiset => {
-                let mut counts: Vec<(Value, Value)> = Vec::new();
-                for v in firsts() {
-                    match counts.iter_mut().find(|(k, _)| k == v) {
-                        Some((_, Value::Int(n))) => *n += 1,
-                        _ => counts.push((v.clone(), Value::Int(1))),
-                    }
-                }
-                Value::Map(counts)
-            }
+            What::Multiset => Value::Map(java_order::counts(firsts(), &self.types[0])),
             What::Bitmap(_) if rows.is_empty() => Value::Null,
             What::Bitmap(fold) => self.bitmap(fold, rows)?,
             What::JsonObject { null } => self.object(rows, null),
