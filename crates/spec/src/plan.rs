@@ -519,6 +519,9 @@ pub enum OpSpec {
         calls: Vec<AggregateCall>,
         /// Zone of LTZ time attributes.
         time_zone: String,
+        /// The slices of a hopping window are merged in the order of time, and not into the
+        /// newest one: aggregates that keep an order show it.
+        oldest_first: bool,
     },
     /// Regular join of two changelogs.
     Join(JoinSpec),

@@ -11,7 +11,6 @@
 mod distinct;
 mod extreme;
 mod fold;
-mod java_order;
 mod numeric;
 mod place;
 mod shared;

@@ -5,11 +5,12 @@ use arrow::array::{Array, ArrayRef};
 use weir_core::value::values_to_array;
 use weir_core::{DataType, Error, Result, Value};
 use weir_functions::BitmapFold;
+use weir_functions::java_map::count_values;
 use weir_spec::AggregateCall;
 use weir_state::bytes::put_varint;
 use weir_state::{Reader, read_value, write_value};
 
-use super::{Accumulator, java_order};
+use super::Accumulator;
 use super::fold::*;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -169,7 +170,7 @@ impl Values {
             }
             What::Array if rows.is_empty() => Value::Null,
             What::Array => Value::Array(firsts().cloned().collect()),
-            What::Multiset => Value::Map(java_order::counts(firsts(), &self.types[0])),
+            What::Multiset => Value::Map(count_values(firsts(), &self.types[0])),
             What::Bitmap(_) if rows.is_empty() => Value::Null,
             What::Bitmap(fold) => self.bitmap(fold, rows)?,
             What::JsonObject { null } => self.object(rows, null),

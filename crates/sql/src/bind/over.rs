@@ -136,7 +136,8 @@ fn always_has_rows(frame: &OverFrame) -> bool {
         OverFrame::Rows(start) => matches!(start, None | Some(0)),
         OverFrame::Range(start) => matches!(start, None | Some(0)),
         OverFrame::Between { start, end, .. } => {
-            let open = |edge: &FrameEdge| matches!(edge, FrameEdge::Unbounded | FrameEdge::Offset(0));
+            let open =
+                |edge: &FrameEdge| matches!(edge, FrameEdge::Unbounded | FrameEdge::Offset(0));
             open(start) && open(end)
         }
     }

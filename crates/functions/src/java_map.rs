@@ -1,43 +1,64 @@
-//! The order in which Flink shows the entries of a MULTISET: that of Java's hash table.
+//! The order in which Flink shows the entries of maps that it keeps in Java's hash table:
+//! by bucket, and within one as they came.
 
 use std::collections::HashMap;
 
 use weir_core::{DataType, TypeKind, Value};
 
-/// Counts equal values, in the order in which a hash table of them is walked.
-pub fn counts<'a>(values: impl Iterator<Item = &'a Value>, ty: &DataType) -> Vec<(Value, Value)> {
-    let mut entries: Vec<(u32, &Value, i64)> = Vec::new();
+/// Buckets of a new table.
+pub const BUCKETS: u32 = 16;
+
+/// The positions of entries with these hash codes as a table walks them that starts with so
+/// many buckets; it doubles when it is three quarters full.
+pub fn walk(hashes: &[u32], buckets: u32) -> Vec<usize> {
+    let mut buckets = buckets.next_power_of_two();
+    while hashes.len() as u64 * 4 > u64::from(buckets) * 3 {
+        buckets *= 2;
+    }
+    let mut order: Vec<usize> = (0..hashes.len()).collect();
+    order.sort_by_key(|&i| (hashes[i] ^ hashes[i] >> 16) & (buckets - 1));
+    order
+}
+
+/// Counts equal values, as the entries of a MULTISET.
+pub fn count_values<'a>(
+    values: impl Iterator<Item = &'a Value>,
+    ty: &DataType,
+) -> Vec<(Value, Value)> {
+    let mut entries: Vec<(&Value, i64)> = Vec::new();
+    let mut hashes: Vec<u32> = Vec::new();
     let mut by_hash: HashMap<Option<u32>, Vec<usize>> = HashMap::new();
     for v in values {
         let hash = hash(v, ty);
         let same = by_hash.entry(hash).or_default();
-        match same.iter().find(|&&i| entries[i].1 == v) {
-            Some(&i) => entries[i].2 += 1,
+        match same.iter().find(|&&i| entries[i].0 == v) {
+            Some(&i) => entries[i].1 += 1,
             None => {
                 same.push(entries.len());
-                entries.push((hash.unwrap_or(0), v, 1));
+                entries.push((v, 1));
+                hashes.push(hash.unwrap_or(0));
             }
         }
     }
-    let mask = capacity(entries.len()) - 1;
-    // Entries of one bucket stay in the order of their arrival.
-    entries.sort_by_key(|(hash, ..)| (hash ^ hash >> 16) & mask);
-    entries.into_iter().map(|(_, v, n)| (v.clone(), Value::Int(n))).collect()
+    let order = walk(&hashes, BUCKETS).into_iter();
+    order.map(|i| (entries[i].0.clone(), Value::Int(entries[i].1))).collect()
 }
 
-/// The table doubles when it is three quarters full.
-fn capacity(entries: usize) -> u32 {
-    let mut capacity = 16u32;
-    while entries as u64 * 4 > u64::from(capacity) * 3 {
-        capacity *= 2;
-    }
-    capacity
+/// The hash code of Java's own strings.
+pub fn java_string(s: &str) -> u32 {
+    s.encode_utf16().fold(0u32, |h, c| h.wrapping_mul(31).wrapping_add(u32::from(c)))
 }
 
 /// The hash code of a value's internal form; `None` where that has none of use.
 fn hash(value: &Value, ty: &DataType) -> Option<u32> {
     Some(match value {
-        Value::Boolean(b) => if *b { 1231 } else { 1237 },
+        Value::Boolean(b) => {
+            if *b {
+                1231
+            } else {
+                1237
+            }
+        }
         Value::Int(n) if ty.kind == TypeKind::BigInt => fold(*n),
         Value::Int(n) => *n as u32,
         Value::Float(x) => x.to_bits(),
@@ -46,7 +67,7 @@ fn hash(value: &Value, ty: &DataType) -> Option<u32> {
             let TypeKind::Decimal(_, scale) = ty.kind else { return None };
             integer(*n).wrapping_mul(31).wrapping_add(u32::from(scale))
         }
-        Value::String(s) if ty.is_string() => murmur(s.as_bytes()),
+        Value::String(s) if ty.is_string() => flink_string(s.as_bytes()),
         Value::Date(n) | Value::Time(n) | Value::Months(n) => *n as u32,
         Value::Millis(n) => fold(*n),
         _ => return None,
@@ -65,8 +86,8 @@ fn integer(n: i128) -> u32 {
     if n < 0 { hash.wrapping_neg() } else { hash }
 }
 
-/// Murmur 3 with seed 42, which takes the bytes behind the last whole word one by one.
-fn murmur(bytes: &[u8]) -> u32 {
+/// The hash code of Flink's strings: Murmur 3 with seed 42, which takes the bytes behind the last whole word one by one.
+pub fn flink_string(bytes: &[u8]) -> u32 {
     let mix = |h: u32, k: u32| {
         let k = k.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593);
         (h ^ k).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64)
@@ -85,7 +106,7 @@ mod tests {
     use super::*;
 
     fn order(values: &[Value], ty: DataType) -> Vec<Value> {
-        counts(values.iter(), &ty).into_iter().map(|(v, _)| v).collect()
+        count_values(values.iter(), &ty).into_iter().map(|(v, _)| v).collect()
     }
 
     #[test]
