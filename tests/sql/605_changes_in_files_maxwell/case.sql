@@ -3,4 +3,3 @@ CREATE TABLE outp (customer STRING, c BIGINT) WITH ('connector' = 'filesystem', 
 INSERT INTO outp SELECT customer, COUNT(*) FROM orders GROUP BY customer;
 CREATE TABLE rawin (line STRING) WITH ('connector' = 'filesystem', 'path' = '${OUT_DIR}/d', 'format' = 'raw');
 SELECT * FROM rawin;
-SELECT * FROM outp;
