@@ -65,6 +65,7 @@ pub fn updates(op: &OpSpec) -> bool {
         | OpSpec::Rank(_)
         | OpSpec::Deduplicate { .. }
         | OpSpec::ChangelogNormalize { .. }
+        | OpSpec::Conflicts { .. }
         | OpSpec::Limit { .. } => true,
         OpSpec::Over(over) => {
             !over.time_ordered && !matches!(over.frame, OverFrame::Between { .. })

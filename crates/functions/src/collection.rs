@@ -91,7 +91,16 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
             }
             Ok(Value::Map(put_all(k.into_iter().zip(v))))
         },
-        "MAP_UNION" => |a| Ok(Value::Map(put_all(a.iter().flat_map(entries)))),
+        // Later maps come first.
+        "MAP_UNION" => |a| {
+            let mut union: Vec<(Value, Value)> = Vec::new();
+            for (k, v) in a.iter().rev().flat_map(entries) {
+                if !union.iter().any(|(seen, _)| equal(seen, &k)) {
+                    union.push((k, v));
+                }
+            }
+            Ok(Value::Map(union))
+        },
         _ => return Ok(None),
     };
     Ok(Some(Arc::new(move |a| by_row(a, row, true))))

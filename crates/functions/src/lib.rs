@@ -24,6 +24,7 @@ pub mod expr;
 mod format;
 mod hash;
 mod intervals;
+pub mod java_map;
 mod json;
 mod kernels;
 mod logic;

@@ -205,10 +205,9 @@ fn operator_factory(
     let modes: Vec<_> = producers().map(|n| n.changelog).collect();
     let exact_watermarks = plan.nodes.iter().any(reads_watermark);
     let collapse = settings.batch && weir_batch::updates(&node.op);
-    // What TO_CHANGELOG shows are changes, so nothing below it may fold a batch into one.
-    let shown = |n: &NodeSpec| matches!(n.op, OpSpec::ToChangelog { .. });
     let row_by_row = (weir_batch::updates(&node.op) || matches!(node.op, OpSpec::Join(_)))
-        && plan.nodes.iter().any(shown);
+        && !matches!(node.op, OpSpec::Conflicts { .. })
+        && plan.nodes.iter().any(shows_changes);
     let (node, settings, lookups) = (node.clone(), settings.clone(), Arc::clone(lookups));
     Arc::new(move |task: &TaskContext| {
         let context = OpContext {
@@ -236,6 +235,31 @@ fn operator_factory(
             operator
         }))
     })
+}
+
+/// Whether a node's result is its input's changes themselves, or depends on their order, so
+/// that nothing below it may fold those of a batch into one: TO_CHANGELOG, files of a
+/// changelog format, ON CONFLICT, aggregates that keep the order of what updates.
+fn shows_changes(node: &NodeSpec) -> bool {
+    match &node.op {
+        OpSpec::ToChangelog { .. } | OpSpec::Conflicts { .. } => true,
+        OpSpec::GroupAggregate { calls, input_retracts, .. } => {
+            *input_retracts && calls.iter().any(|c| keeps_order(&c.function))
+        }
+        OpSpec::Sink(sink) => {
+            let option = |key: &str| sink.table.options.get(key);
+            option("connector") == Some("filesystem")
+                && option("format").is_some_and(weir_connect::format::is_changelog)
+        }
+        _ => false,
+    }
+}
+
+fn keeps_order(function: &str) -> bool {
+    matches!(
+        function,
+        "FIRST_VALUE" | "LAST_VALUE" | "LISTAGG" | "STRING_AGG" | "ARRAY_AGG" | "JSON_ARRAYAGG"
+    )
 }
 
 fn reads_watermark(node: &NodeSpec) -> bool {

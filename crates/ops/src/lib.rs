@@ -16,6 +16,7 @@ pub mod agg;
 pub mod bucket;
 pub mod calc;
 pub mod changelog;
+mod conflicts;
 mod event_time;
 pub mod first_row;
 pub mod group_aggregate;
@@ -133,7 +134,7 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
                 groups,
             )?),
         },
-        OpSpec::WindowAggregate { window, attached, keys, calls, time_zone } => {
+        OpSpec::WindowAggregate { window, attached, keys, calls, time_zone, oldest_first } => {
             let session = matches!(window.kind, weir_spec::WindowKind::Session { .. });
             if session && attached.is_none() {
                 Box::new(session::SessionWindows::aggregate(
@@ -147,7 +148,16 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
                 )?)
             } else {
                 Box::new(window_aggregate::WindowAggregate::new(
-                    window, *attached, keys, calls, time_zone, retracts, input, output, groups,
+                    window,
+                    *attached,
+                    keys,
+                    calls,
+                    time_zone,
+                    *oldest_first,
+                    retracts,
+                    input,
+                    output,
+                    groups,
                 )?)
             }
         }
@@ -210,6 +220,9 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
             output,
             groups,
         )),
+        OpSpec::Conflicts { keys, action } => {
+            Box::new(conflicts::Conflicts::new(keys, *action, context.state_ttl, input, groups))
+        }
         OpSpec::IntervalJoin { join, left_time, right_time, lower, upper, event_time } => {
             Box::new(interval_join::IntervalJoin::new(
                 join,

@@ -84,6 +84,7 @@ pub struct WindowAggregate {
     spec: WindowSpec,
     aligned: Option<Aligned>,
     attached: Option<(usize, usize, usize)>,
+    oldest_first: bool,
     zone: Zone,
     keys: Vec<usize>,
     key_codec: RowCodec,
@@ -109,6 +110,7 @@ impl WindowAggregate {
         keys: &[usize],
         calls: &[AggregateCall],
         zone: &str,
+        oldest_first: bool,
         retracts: bool,
         input: &Schema,
         output: &Schema,
@@ -126,6 +128,7 @@ impl WindowAggregate {
             zone: Zone::of(&spec.time_type, zone)?,
             spec: spec.clone(),
             attached,
+            oldest_first,
             keys: keys.to_vec(),
             key_codec: RowCodec::new(&input.project(keys)),
             recipe,
@@ -271,7 +274,7 @@ impl WindowAggregate {
         let mut bytes = Vec::new();
         let mut ids: Vec<SliceId> =
             self.slices.range((start + 1, i64::MIN)..=(end, i64::MAX)).map(|s| *s.0).collect();
-        if matches!(self.spec.kind, WindowKind::Hop { .. }) {
+        if matches!(self.spec.kind, WindowKind::Hop { .. }) && !self.oldest_first {
             // Flink merges older slices into the newest one: aggregates that keep an
             // order (LISTAGG, ARRAY_AGG) show it.
             ids.reverse();

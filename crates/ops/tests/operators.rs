@@ -246,6 +246,7 @@ fn window_node(kind: WindowKind) -> (NodeSpec, Schema) {
         keys: vec![0],
         calls: vec![call("SUM", &[2], DataType::bigint())],
         time_zone: "UTC".into(),
+        oldest_first: false,
     };
     (node(op, window_schema()), input)
 }

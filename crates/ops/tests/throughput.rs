@@ -137,6 +137,7 @@ fn throughput() {
             keys: vec![0],
             calls: vec![call("SUM", &[2])],
             time_zone: "UTC".into(),
+            oldest_first: false,
         };
         measure(name, op, schema.clone(), 1);
     }

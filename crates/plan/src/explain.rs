@@ -39,6 +39,7 @@ pub fn estimated_rows(
             OpSpec::Calc { .. }
             | OpSpec::WatermarkAssigner { .. }
             | OpSpec::ChangelogNormalize { .. }
+            | OpSpec::Conflicts { .. }
             | OpSpec::DropUpdateBefore
             | OpSpec::Over(_)
             | OpSpec::Sink(_)

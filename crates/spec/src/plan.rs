@@ -167,6 +167,17 @@ pub struct SinkSpec {
     pub static_partition: Vec<(String, String)>,
 }
 
+/// What ON CONFLICT does with rows of different keys of the query and one primary key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConflictAction {
+    /// The first one to arrive stays.
+    Nothing,
+    /// The job fails.
+    Error,
+    /// The last one to arrive stays.
+    Deduplicate,
+}
+
 /// One aggregate call over the input columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AggregateCall {
@@ -508,6 +519,9 @@ pub enum OpSpec {
         calls: Vec<AggregateCall>,
         /// Zone of LTZ time attributes.
         time_zone: String,
+        /// The slices of a hopping window are merged in the order of time, and not into the
+        /// newest one: aggregates that keep an order show it.
+        oldest_first: bool,
     },
     /// Regular join of two changelogs.
     Join(JoinSpec),
@@ -613,6 +627,13 @@ pub enum OpSpec {
         keys: Vec<usize>,
         /// -U rows are wanted by the consumer.
         update_before: bool,
+    },
+    /// Rows that meet on a sink's primary key: one of them is passed on.
+    Conflicts {
+        /// Primary key columns.
+        keys: Vec<usize>,
+        /// Which one.
+        action: ConflictAction,
     },
     /// Drops -U rows (the consumer is happy with +U alone).
     DropUpdateBefore,

@@ -10,12 +10,14 @@ use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, Date32Array, Decimal128Array,
     DurationMillisecondArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
     Int64Array, IntervalYearMonthArray, ListArray, MapArray, NullArray, NullBufferBuilder,
-    StringArray, StructArray, Time32MillisecondArray,
+    StringArray, StructArray, Time32MillisecondArray, UInt32Array,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::compute::take as pick_rows;
 use arrow::datatypes::DataType as ArrowType;
 use weir_core::value::timestamp_array;
 use weir_core::{DataType, Error, Result, TypeKind};
+use weir_functions::java_map;
 
 /// The values of a column, without validity.
 #[derive(Debug)]
@@ -314,9 +316,10 @@ impl Column {
                 let ArrowType::Struct(fields) = field.data_type().clone() else {
                     return Err(Error::internal("MAP without entry type"));
                 };
-                let entries =
-                    StructArray::try_new(fields, vec![key.finish()?, value.finish()?], None)?;
-                Arc::new(MapArray::try_new(field, take_offsets(offsets)?, entries, nulls, false)?)
+                let (key, value) = (key.finish()?, value.finish()?);
+                let (offsets, key, value) = as_hash_table(take_offsets(offsets)?, key, value)?;
+                let entries = StructArray::try_new(fields, vec![key, value], None)?;
+                Arc::new(MapArray::try_new(field, offsets, entries, nulls, false)?)
             }
             Data::Struct(children) => {
                 let ArrowType::Struct(fields) = ty.to_arrow() else {
@@ -340,6 +343,40 @@ fn last(offsets: &[i32]) -> usize {
 fn take<T: arrow::datatypes::ArrowNativeType>(v: &mut Vec<T>) -> ScalarBuffer<T> {
     let fresh = Vec::with_capacity(v.len());
     ScalarBuffer::from(std::mem::replace(v, fresh))
+}
+
+/// The entries of maps as Flink's decoders leave them, in a hash table: the last value of a
+/// key that comes twice, and the order of the table.
+fn as_hash_table(
+    offsets: OffsetBuffer<i32>,
+    key: ArrayRef,
+    value: ArrayRef,
+) -> Result<(OffsetBuffer<i32>, ArrayRef, ArrayRef)> {
+    let Some(names) = key.as_any().downcast_ref::<StringArray>() else {
+        return Ok((offsets, key, value));
+    };
+    let (mut keys, mut values) = (Vec::with_capacity(key.len()), Vec::with_capacity(key.len()));
+    let mut lengths = Vec::with_capacity(offsets.len());
+    for range in offsets.windows(2) {
+        let (start, end) = (range[0] as usize, range[1] as usize);
+        let mut distinct: Vec<(usize, usize)> = Vec::with_capacity(end - start);
+        for at in start..end {
+            match distinct.iter_mut().find(|(first, _)| names.value(*first) == names.value(at)) {
+                Some(entry) => entry.1 = at,
+                None => distinct.push((at, at)),
+            }
+        }
+        let hash = |(at, _): &(usize, usize)| java_map::flink_string(names.value(*at).as_bytes());
+        let hashes: Vec<u32> = distinct.iter().map(hash).collect();
+        for i in java_map::walk(&hashes, java_map::BUCKETS) {
+            keys.push(distinct[i].0 as u32);
+            values.push(distinct[i].1 as u32);
+        }
+        lengths.push(distinct.len());
+    }
+    let pick =
+        |column: &ArrayRef, rows: Vec<u32>| pick_rows(column, &UInt32Array::from(rows), None);
+    Ok((OffsetBuffer::from_lengths(lengths), pick(&key, keys)?, pick(&value, values)?))
 }
 
 fn take_offsets(offsets: &mut Vec<i32>) -> Result<OffsetBuffer<i32>> {

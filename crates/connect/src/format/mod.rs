@@ -145,6 +145,11 @@ pub enum Format {
 pub const IDENTIFIERS: &[&str] =
     &["json", "csv", "raw", "parquet", "debezium-json", "canal-json", "maxwell-json", "ogg-json"];
 
+/// Whether records of a format are changes, each with its row kind.
+pub fn is_changelog(name: &str) -> bool {
+    matches!(name, "debezium-json" | "canal-json" | "maxwell-json" | "ogg-json")
+}
+
 /// Format identifiers of features.md's seeds that mean another one.
 fn alias(name: &str) -> &str {
     if name == "text" { "raw" } else { name }
@@ -174,7 +179,7 @@ pub fn from_options(options: &Options, key: &str) -> Result<Format> {
             checked(raw::OPTIONS)?;
             Arc::new(raw::RawFormat::new(&own, &prefix)?)
         }
-        "debezium-json" | "canal-json" | "maxwell-json" | "ogg-json" => {
+        name if is_changelog(name) => {
             let dialect = cdc::Dialect::from_identifier(name);
             checked(dialect.options())?;
             Arc::new(cdc::CdcFormat::new(dialect, &own, &prefix)?)

@@ -21,7 +21,7 @@ pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         }
         "JSON_STRING" => Arc::new(|a| {
             a.text(|i, out| {
-                to_json(&Value::from_array(a.col(0), a.at(0, i)), &a.types[0]).write(out);
+                to_json(&Value::from_array(a.col(0), a.at(0, i)), &a.types[0]).sorted().write(out);
                 Ok(true)
             })
         }),
@@ -95,7 +95,7 @@ fn absent_on_null(site: &Site<'_>) -> Result<bool> {
 
 fn argument(a: &Args<'_>, n: usize, i: usize, raw: bool) -> Json {
     match Value::from_array(a.col(n), a.at(n, i)) {
-        Value::String(s) if raw => Json::Raw(s),
+        Value::String(s) if raw => Json::parse(&s).unwrap_or(Json::Raw(s)),
         v => to_json(&v, &a.types[n]),
     }
 }
@@ -119,8 +119,7 @@ fn object(site: &Site<'_>) -> Result<Kernel> {
                     None => members.push((key, value)),
                 }
             }
-            members.sort_by(|x, y| x.0.cmp(&y.0));
-            Json::Object(members).write(out);
+            Json::Object(members).sorted().write(out);
             Ok(true)
         })
     }))
@@ -134,7 +133,7 @@ fn array(site: &Site<'_>) -> Result<Kernel> {
                 .map(|n| argument(a, n, i, raw[n]))
                 .filter(|v| !(absent && *v == Json::Null))
                 .collect();
-            Json::Array(items).write(out);
+            Json::Array(items).sorted().write(out);
             Ok(true)
         })
     }))

@@ -179,9 +179,12 @@ fn json_query(site: &Site<'_>) -> Result<Kernel> {
                 Found::Empty => {
                     fallback(&on_empty, "Empty result of JSON_QUERY function is not allowed")?
                 }
-                Found::Value(v) => match (wrapper.as_str(), v.is_scalar()) {
-                    ("UNCONDITIONAL", _) | ("CONDITIONAL", true) => Some(Json::Array(vec![v])),
-                    (_, true) => fallback(&on_error, "the value is no array or object")?,
+                Found::Value(v) => match (wrapper.as_str(), &v) {
+                    ("CONDITIONAL", Json::Array(_)) => Some(v),
+                    ("UNCONDITIONAL" | "CONDITIONAL", _) => Some(Json::Array(vec![v])),
+                    (_, v) if v.is_scalar() => {
+                        fallback(&on_error, "the value is no array or object")?
+                    }
                     _ => Some(v),
                 },
                 Found::Failed(why) => fallback(&on_error, &why)?,

@@ -9,6 +9,7 @@ use weir_core::{Error, Result, Value};
 
 use super::java::JavaRegex;
 use crate::args::{Args, Kernel};
+use crate::java_map;
 use crate::site::Site;
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
@@ -128,7 +129,9 @@ fn str_to_map(a: &Args<'_>) -> Result<ArrayRef> {
         }
         let (pairs, keys) = (JavaRegex::new(pairs)?, JavaRegex::new(keys)?);
         let mut entries: Vec<(Value, Value)> = Vec::new();
-        for pair in java_split(&pairs, s.get(i))? {
+        let pieces = java_split(&pairs, s.get(i))?;
+        let buckets = pieces.len() as u32;
+        for pair in pieces {
             let at = keys.find(pair)?;
             let key = Value::String(pair[..at.as_ref().map_or(pair.len(), |m| m.start)].to_owned());
             let value = at.map_or(Value::Null, |m| Value::String(pair[m.end..].to_owned()));
@@ -137,7 +140,10 @@ fn str_to_map(a: &Args<'_>) -> Result<ArrayRef> {
                 None => entries.push((key, value)),
             }
         }
-        values.push(Value::Map(entries));
+        let hash = |(k, _): &(Value, Value)| k.as_str().map_or(0, java_map::java_string);
+        let hashes: Vec<u32> = entries.iter().map(hash).collect();
+        let order = java_map::walk(&hashes, buckets).into_iter();
+        values.push(Value::Map(order.map(|i| entries[i].clone()).collect()));
     }
     values_to_array(&values, a.ret)
 }

@@ -238,7 +238,8 @@ fn shift(call: &Call<'_>) -> Result<AggregateSignature> {
             )));
         }
         types.push(t.clone().with_nullable(default.nullable));
-        nullable = t.nullable || default.nullable;
+        // The default alone decides, also over nullable values.
+        nullable = default.nullable;
     }
     Ok(signature(call, types, t.clone().with_nullable(nullable)))
 }

@@ -5,6 +5,7 @@ use arrow::array::{Array, ArrayRef};
 use weir_core::value::values_to_array;
 use weir_core::{DataType, Error, Result, Value};
 use weir_functions::BitmapFold;
+use weir_functions::java_map::count_values;
 use weir_spec::AggregateCall;
 use weir_state::bytes::put_varint;
 use weir_state::{Reader, read_value, write_value};
@@ -169,16 +170,7 @@ impl Values {
             }
             What::Array if rows.is_empty() => Value::Null,
             What::Array => Value::Array(firsts().cloned().collect()),
-            What::Multiset => {
-                let mut counts: Vec<(Value, Value)> = Vec::new();
-                for v in firsts() {
-                    match counts.iter_mut().find(|(k, _)| k == v) {
-                        Some((_, Value::Int(n))) => *n += 1,
-                        _ => counts.push((v.clone(), Value::Int(1))),
-                    }
-                }
-                Value::Map(counts)
-            }
+            What::Multiset => Value::Map(count_values(firsts(), &self.types[0])),
             What::Bitmap(_) if rows.is_empty() => Value::Null,
             What::Bitmap(fold) => self.bitmap(fold, rows)?,
             What::JsonObject { null } => self.object(rows, null),

@@ -216,6 +216,7 @@ impl Planner<'_> {
             keys: keys.to_vec(),
             calls: calls.to_vec(),
             time_zone: self.settings.time_zone.clone(),
+            oldest_first: false,
         };
         let edge = vec![(input.node, hash_or_single(keys))];
         let mode = ChangelogMode::INSERT_ONLY;
@@ -304,6 +305,9 @@ impl Planner<'_> {
             *partition = keys.to_vec();
         }
         let built = self.window_aggregate(below, window, None, keys, calls)?;
+        if let OpSpec::WindowAggregate { oldest_first, .. } = &mut self.nodes[built.node].op {
+            *oldest_first = true;
+        }
         let projection = rel.columns();
         Ok(self.calc(built, None, projection, rel.schema.clone()))
     }

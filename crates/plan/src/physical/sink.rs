@@ -1,10 +1,10 @@
 //! The roots of a job: table sinks and the client.
 
 use weir_core::{Error, Result, Schema};
-use weir_spec::{ChangelogMode, Distribution, OpSpec, SinkSpec};
+use weir_spec::{ChangelogMode, ConflictAction, Distribution, OpSpec, SinkSpec};
 use weir_sql::rel::{Rel, RelOp, Scan};
 
-use super::{Built, Planner, hash_or_single};
+use super::{Built, Planner, Props, hash_or_single};
 use crate::optimize::{optimize, optimize_batch};
 
 /// One INSERT: the query, already cast to the sink's columns, and the sink.
@@ -14,8 +14,8 @@ pub struct SinkRequest {
     pub rel: Rel,
     /// Where to.
     pub sink: SinkSpec,
-    /// ON CONFLICT DO .. was given, so that differing keys are accepted.
-    pub on_conflict: bool,
+    /// ON CONFLICT DO ..: keys that differ are accepted.
+    pub on_conflict: Option<ConflictAction>,
 }
 
 impl Planner<'_> {
@@ -60,23 +60,15 @@ impl Planner<'_> {
         let SinkRequest { rel, sink, on_conflict } = request;
         let accepted = self.connectors.sink_mode(&sink, &rel.schema)?;
         let partitions = self.connectors.sink_partitions(&sink, &rel.schema)?;
-        let built = self.build(&rel, accepted.update_before)?;
-        let mut mode = self.mode(&built);
-        if on_conflict {
-            check_conflict_clause(mode, accepted, &sink)?;
+        let built = self.build(&rel, accepted.update_before || on_conflict.is_some())?;
+        if on_conflict.is_some() {
+            check_conflict_clause(accepted, &sink)?;
         }
-        let built = if mode.update_before && !accepted.update_before && accepted.update_after {
-            self.check_keys(&built, &sink, on_conflict)?;
-            mode.update_before = false;
-            let schema = rel.schema.clone();
-            let edge = vec![(built.node, Distribution::Forward)];
-            let node = self.add("DropUpdateBefore", OpSpec::DropUpdateBefore, edge, schema, mode);
-            Built { node, props: built.props }
-        } else {
-            if mode.update_after && !accepted.update_before {
-                self.check_keys(&built, &sink, on_conflict)?;
+        let (built, mode) = match on_conflict {
+            Some(action) if self.may_conflict(&built, &sink) => {
+                self.resolve_conflicts(built, action, &sink)
             }
-            built
+            _ => self.by_key(built, accepted, &sink)?,
         };
         self.check_mode(mode, accepted, &built, &sink)?;
         let distribution = if partitions {
@@ -91,18 +83,55 @@ impl Planner<'_> {
         Ok(self.add(&name, OpSpec::Sink(sink), edge, rel.schema, mode))
     }
 
-    /// Updates may only reach an upsert sink when they identify rows by its primary key.
-    fn check_keys(&self, built: &Built, sink: &SinkSpec, on_conflict: bool) -> Result<()> {
+    /// The query as the sink takes it: without -U rows where updates go by its key.
+    fn by_key(
+        &mut self,
+        built: Built,
+        accepted: ChangelogMode,
+        sink: &SinkSpec,
+    ) -> Result<(Built, ChangelogMode)> {
+        let mut mode = self.mode(&built);
+        if mode.update_after && !accepted.update_before {
+            self.check_keys(&built, sink)?;
+        }
+        if !mode.update_before || accepted.update_before || !accepted.update_after {
+            return Ok((built, mode));
+        }
+        mode.update_before = false;
+        let schema = self.schema(&built).clone();
+        let edge = vec![(built.node, Distribution::Forward)];
+        let node = self.add("DropUpdateBefore", OpSpec::DropUpdateBefore, edge, schema, mode);
+        Ok((Built { node, props: built.props }, mode))
+    }
+
+    /// Whether rows of several keys of the query can meet on the sink's primary key.
+    fn may_conflict(&self, built: &Built, sink: &SinkSpec) -> bool {
         let key = &sink.table.primary_key;
         let matches = built.props.unique.iter().any(|u| u.iter().all(|c| key.contains(c)));
-        if matches || key.is_empty() {
+        !matches && !key.is_empty()
+    }
+
+    /// Puts the choice among rows of one primary key in front of a sink.
+    fn resolve_conflicts(
+        &mut self,
+        built: Built,
+        action: ConflictAction,
+        sink: &SinkSpec,
+    ) -> (Built, ChangelogMode) {
+        let keys = sink.table.primary_key.clone();
+        let schema = self.schema(&built).clone();
+        let edge = vec![(built.node, Distribution::Hash(keys.clone()))];
+        let op = OpSpec::Conflicts { keys: keys.clone(), action };
+        let mode = ChangelogMode::UPSERT;
+        let node = self.add("Conflicts", op, edge, schema, mode);
+        (Built { node, props: Props { unique: vec![keys], window: None } }, mode)
+    }
+
+    /// Updates may only reach an upsert sink when they identify rows by its primary key.
+    fn check_keys(&self, built: &Built, sink: &SinkSpec) -> Result<()> {
+        let key = &sink.table.primary_key;
+        if !self.may_conflict(built, sink) {
             return Ok(());
-        }
-        if on_conflict {
-            return Err(Error::unsupported(format!(
-                "ON CONFLICT on table {}, whose primary key differs from the query's upsert key",
-                sink.table.identifier
-            )));
         }
         let schema = self.schema(built);
         let names = |k: &[usize]| {
@@ -140,24 +169,14 @@ impl Planner<'_> {
     }
 }
 
-/// ON CONFLICT needs a sink that takes updates by key and a query that makes them.
-fn check_conflict_clause(
-    mode: ChangelogMode,
-    accepted: ChangelogMode,
-    sink: &SinkSpec,
-) -> Result<()> {
-    let table = &sink.table.identifier;
-    if !accepted.update_after || accepted.update_before {
-        return Err(Error::validation(format!(
-            "ON CONFLICT clause is only allowed for upsert sinks. The sink '{table}' is not an upsert sink"
-        ))
-        .hint("leave the clause out"));
+/// ON CONFLICT needs a sink that takes updates by key.
+fn check_conflict_clause(accepted: ChangelogMode, sink: &SinkSpec) -> Result<()> {
+    if accepted.update_after && !accepted.update_before {
+        return Ok(());
     }
-    if mode.is_insert_only() {
-        return Err(Error::unsupported(format!(
-            "ON CONFLICT on table {table} for a query that only inserts"
-        ))
-        .hint("leave the clause out: of the rows of one key the last one stays"));
-    }
-    Ok(())
+    Err(Error::validation(format!(
+        "ON CONFLICT clause is only allowed for upsert sinks. The sink '{}' is not an upsert sink",
+        sink.table.identifier
+    ))
+    .hint("leave the clause out"))
 }

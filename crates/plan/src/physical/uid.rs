@@ -110,6 +110,7 @@ fn kind(op: &OpSpec) -> &'static str {
         OpSpec::ToChangelog { .. } => "to_changelog",
         OpSpec::FromChangelog { .. } => "from_changelog",
         OpSpec::ChangelogNormalize { .. } => "changelog_normalize",
+        OpSpec::Conflicts { .. } => "conflicts",
         OpSpec::DropUpdateBefore => "drop_update_before",
         OpSpec::DropLate { .. } => "drop_late",
         OpSpec::Sort { .. } => "sort",

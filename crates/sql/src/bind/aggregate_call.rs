@@ -20,6 +20,17 @@ pub(crate) struct BoundCall {
     pub filter: Option<Expr>,
     pub order_by: Vec<SortExpr>,
     pub ty: DataType,
+    /// The type is nullable for empty groups alone.
+    pub null_only_if_empty: bool,
+}
+
+impl BoundCall {
+    /// Types the call for groups that have a row each; a FILTER can empty them again.
+    pub fn over_rows(&mut self) {
+        if self.null_only_if_empty && self.filter.is_none() {
+            self.ty = self.ty.clone().not_null();
+        }
+    }
 }
 
 /// Applies the registry's typing rules to an aggregate call.
@@ -40,6 +51,7 @@ pub(super) fn resolve_call(
         filter,
         order_by,
         ty: signature.return_type,
+        null_only_if_empty: signature.null_only_if_empty,
     })
 }
 

@@ -44,7 +44,10 @@ impl Grouping {
     }
 
     /// The output column of a call, registered once.
-    pub fn register(&mut self, call: BoundCall) -> Expr {
+    pub fn register(&mut self, mut call: BoundCall) -> Expr {
+        if !self.keys.is_empty() || self.window.is_some() {
+            call.over_rows();
+        }
         let at = self.calls.iter().position(|c| *c == call).unwrap_or_else(|| {
             self.calls.push(call.clone());
             self.calls.len() - 1

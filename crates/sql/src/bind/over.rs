@@ -38,13 +38,9 @@ impl ExprBinder<'_, '_> {
             _ if name == "ROW_NUMBER" => OverFrame::Rows(None),
             _ => OverFrame::Range(None),
         };
-        let empty_frame = !matches!(
-            frame,
-            OverFrame::Rows(None)
-                | OverFrame::Range(None)
-                | OverFrame::Between { start: FrameEdge::Unbounded, .. }
-        );
-        if bound.function != "COUNT" && empty_frame {
+        if always_has_rows(&frame) {
+            bound.over_rows();
+        } else if bound.function != "COUNT" {
             bound.ty = bound.ty.null();
         }
         let ty = bound.ty.clone();
@@ -132,6 +128,19 @@ fn is_ranking(name: &str) -> bool {
             | "LAG"
             | "LEAD"
     )
+}
+
+/// Whether no frame can be empty, as Flink's types see it: bounds with a distance may be.
+fn always_has_rows(frame: &OverFrame) -> bool {
+    match frame {
+        OverFrame::Rows(start) => matches!(start, None | Some(0)),
+        OverFrame::Range(start) => matches!(start, None | Some(0)),
+        OverFrame::Between { start, end, .. } => {
+            let open =
+                |edge: &FrameEdge| matches!(edge, FrameEdge::Unbounded | FrameEdge::Offset(0));
+            open(start) && open(end)
+        }
+    }
 }
 
 /// The frame of a batch query that names none: the partition, or its part up to the peers.

@@ -1,7 +1,7 @@
 //! What a statement leaves to its caller.
 
 use weir_core::{DataType, Field, Schema};
-use weir_spec::SinkSpec;
+use weir_spec::{ConflictAction, SinkSpec};
 
 use crate::rel::Rel;
 
@@ -87,6 +87,6 @@ pub struct Insert {
     pub sink: SinkSpec,
     /// NOT NULL columns of the sink, by position.
     pub not_null: Vec<usize>,
-    /// An ON CONFLICT clause was given.
-    pub on_conflict: bool,
+    /// The ON CONFLICT clause.
+    pub on_conflict: Option<ConflictAction>,
 }

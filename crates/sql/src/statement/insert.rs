@@ -3,7 +3,7 @@
 use weir_core::{DataType, Error, Field, Options, Result, Schema};
 use weir_functions::Expr;
 use weir_parser::ast;
-use weir_spec::{CatalogColumn, CatalogTable, SinkSpec, TableKind};
+use weir_spec::{CatalogColumn, CatalogTable, ConflictAction, SinkSpec, TableKind};
 
 use super::effect::Insert;
 use crate::bind::{At as _, Binder, coerce, null_literal, table_spec};
@@ -47,8 +47,16 @@ pub(super) fn bind_insert(session: &Session, i: &ast::Insert) -> Result<Insert> 
         .map_err(|e| with_columns(e, i))
         .at(i.table.span())?;
     insert.sink.overwrite = i.overwrite;
-    insert.on_conflict = i.on_conflict.is_some();
+    insert.on_conflict = i.on_conflict.map(conflict_action);
     Ok(insert)
+}
+
+fn conflict_action(action: ast::ConflictAction) -> ConflictAction {
+    match action {
+        ast::ConflictAction::Nothing => ConflictAction::Nothing,
+        ast::ConflictAction::Error => ConflictAction::Error,
+        ast::ConflictAction::Deduplicate => ConflictAction::Deduplicate,
+    }
 }
 
 fn with_columns(e: Error, i: &ast::Insert) -> Error {
@@ -179,7 +187,7 @@ fn build(
         overwrite: false,
         static_partition: partition.iter().map(|(n, _, t)| (n.clone(), t.clone())).collect(),
     };
-    Ok(Insert { rel: rel.project(exprs, out_names), sink, not_null, on_conflict: false })
+    Ok(Insert { rel: rel.project(exprs, out_names), sink, not_null, on_conflict: None })
 }
 
 fn unknown_target(path: &TablePath, name: &str, columns: &[&CatalogColumn]) -> Error {

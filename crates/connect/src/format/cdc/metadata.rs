@@ -37,7 +37,7 @@ impl Metadata {
             (Dialect::Maxwell, "primary-key-columns") => (&["primary_key_columns"], list),
             (Dialect::Maxwell, "ingestion-timestamp") => (&["ts"], time),
             (Dialect::Ogg, "primary-keys") => (&["primary_keys"], list),
-            (Dialect::Ogg, "current-timestamp") => (&["current_ts"], time),
+            (Dialect::Ogg, "ingestion-timestamp") => (&["current_ts"], time),
             (Dialect::Ogg, "event-timestamp") => (&["op_ts"], time),
             _ => {
                 return Err(Error::validation(format!(

@@ -111,7 +111,7 @@ impl Dialect {
             Dialect::Ogg => &[
                 ("table", "STRING"),
                 ("primary-keys", "ARRAY<STRING>"),
-                ("current-timestamp", "TIMESTAMP_LTZ(6)"),
+                ("ingestion-timestamp", "TIMESTAMP_LTZ(6)"),
                 ("event-timestamp", "TIMESTAMP_LTZ(6)"),
             ],
         }

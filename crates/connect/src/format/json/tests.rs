@@ -112,7 +112,7 @@ fn nested_columns_keep_good_fields() {
     .unwrap();
     let s = |t: &str| Value::String(t.into());
     assert_eq!(rows[0][0], Value::Row(vec![Value::Null, s("keep")]));
-    assert_eq!(rows[0][1], Value::Map(vec![(s("k"), Value::Null), (s("j"), Value::Int(2))]));
+    assert_eq!(rows[0][1], Value::Map(vec![(s("j"), Value::Int(2)), (s("k"), Value::Null)]));
     assert_eq!(rows[0][2], Value::Array(vec![Value::Int(1), Value::Null, Value::Int(3)]));
     assert_eq!(rows[1], [Value::Null, Value::Null, Value::Null]);
     assert_eq!(rows[2][0], Value::Row(vec![Value::Null, Value::Null]));

@@ -1,0 +1,15 @@
+CREATE TABLE orders (order_id INT, customer STRING, product STRING, amount DECIMAL(10, 2), qty INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'filesystem', 'path' = '${CASE_DIR}/orders.csv', 'format' = 'csv');
+CREATE VIEW vv (a, b) COMMENT 'hello' AS SELECT order_id, customer FROM orders;
+DESCRIBE vv;
+SHOW CREATE VIEW vv;
+SHOW VIEWS;
+SHOW TABLES LIKE 'o%';
+ALTER VIEW vv RENAME TO ww;
+SHOW VIEWS;
+ALTER VIEW ww AS SELECT 1 AS x1;
+SELECT * FROM ww;
+DROP VIEW IF EXISTS nope;
+DROP VIEW ww;
+SHOW VIEWS;
+DESCRIBE EXTENDED orders;
+SHOW COLUMNS FROM orders LIKE '%t%';

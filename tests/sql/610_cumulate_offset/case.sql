@@ -1,0 +1,3 @@
+CREATE TABLE clicks (usr STRING, page STRING, ts TIMESTAMP(3), n INT, WATERMARK FOR ts AS ts - INTERVAL '2' SECOND) WITH ('connector' = 'filesystem', 'path' = '${CASE_DIR}/clicks.csv', 'format' = 'csv');
+SELECT window_start, window_end, COUNT(DISTINCT usr) AS c, MAX(ts) AS mx FROM TABLE(CUMULATE(TABLE clicks, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '20' SECOND, INTERVAL '3' SECOND)) GROUP BY window_start, window_end;
+SELECT window_start, window_end, page, LISTAGG(usr) AS l, COUNT(DISTINCT usr) FILTER (WHERE n > 2) AS d FROM TABLE(CUMULATE(TABLE clicks, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '30' SECOND)) GROUP BY window_start, window_end, page;

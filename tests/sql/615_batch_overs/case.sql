@@ -1,0 +1,7 @@
+SET 'execution.runtime-mode' = 'batch';
+CREATE TABLE ticks (symbol STRING, seq INT, price DOUBLE, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND) WITH ('connector' = 'filesystem', 'path' = '${CASE_DIR}/ticks.csv', 'format' = 'csv');
+SELECT symbol, seq, SUM(seq) OVER (PARTITION BY symbol ORDER BY seq ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS a, SUM(seq) OVER (PARTITION BY symbol ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING) AS b, COUNT(*) OVER (PARTITION BY symbol ORDER BY seq ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS c, SUM(seq) OVER (PARTITION BY symbol ORDER BY seq RANGE BETWEEN 2 PRECEDING AND 1 FOLLOWING) AS d FROM ticks;
+SET 'execution.runtime-mode' = 'batch';
+SELECT symbol, seq, RANK() OVER (ORDER BY price) AS r, DENSE_RANK() OVER (ORDER BY price) AS dr, PERCENT_RANK() OVER (PARTITION BY symbol ORDER BY price) AS pr, ROW_NUMBER() OVER (PARTITION BY symbol ORDER BY price, seq DESC) AS rn FROM ticks;
+SET 'execution.runtime-mode' = 'batch';
+SELECT symbol, FIRST_VALUE(price) OVER (PARTITION BY symbol ORDER BY seq) AS f, LAST_VALUE(price) OVER (PARTITION BY symbol ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS l, LISTAGG(CAST(seq AS STRING)) OVER (PARTITION BY symbol ORDER BY seq) AS la FROM ticks;

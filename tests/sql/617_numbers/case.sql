@@ -1,0 +1,3 @@
+SELECT x * x AS a, x + y AS b, x / y AS c, MOD(x, y) AS d, -x AS e, ABS(x) AS f, ROUND(x, 1) AS g, CEIL(x) AS h, FLOOR(y) AS i, x > y AS j, CAST(x AS DOUBLE) AS k, CAST(x AS STRING) AS l, CAST(x AS DECIMAL(18, 1)) AS m FROM (VALUES (CAST(123456789012345.67 AS DECIMAL(19, 2)), CAST(0.000000001 AS DECIMAL(20, 15)))) AS t(x, y);
+CREATE TABLE orders (order_id INT, customer STRING, product STRING, amount DECIMAL(10, 2), qty INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'filesystem', 'path' = '${CASE_DIR}/orders.csv', 'format' = 'csv');
+SELECT PERCENTILE(qty, 0.5) AS p, PERCENTILE(qty, ARRAY[0.1, 0.9]) AS pa, PERCENTILE(amount, 0.25, qty) AS w FROM orders;
