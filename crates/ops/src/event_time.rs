@@ -1,7 +1,6 @@
-//! Event time of operators that let rows wait until the watermark has passed them: what
-//! waits, how far the watermark is, and the mark that goes on when all it releases is out.
-
-use std::collections::BTreeSet;
+//! Event time of operators that let rows wait until the watermark has passed them:
+//! how far it is, and the mark that goes on when all it releases is out. What waits is in
+//! the timers of the operator's table.
 
 use weir_runtime::{Mark, Out, Seal};
 
@@ -9,8 +8,6 @@ use crate::util::{restore_times, seal_times};
 
 /// See the module.
 pub struct EventTime {
-    /// Time and slot of what waits.
-    pub timers: BTreeSet<(i64, u32)>,
     /// Milliseconds; what is at or before it is late.
     pub watermark: i64,
     held: Option<Mark>,
@@ -18,7 +15,7 @@ pub struct EventTime {
 
 impl Default for EventTime {
     fn default() -> Self {
-        Self { timers: BTreeSet::new(), watermark: i64::MIN, held: None }
+        Self { watermark: i64::MIN, held: None }
     }
 }
 
@@ -31,11 +28,6 @@ impl EventTime {
         self.held = Some(mark);
     }
 
-    /// The first timer, if the watermark has passed it.
-    pub fn due(&self) -> Option<(i64, u32)> {
-        self.timers.first().copied().filter(|(ts, _)| *ts <= self.watermark)
-    }
-
     /// Sends the held mark on.
     pub fn pass_on(&mut self, out: &mut Out) {
         if let Some(mark) = self.held.take() {
@@ -43,7 +35,7 @@ impl EventTime {
         }
     }
 
-    /// Seals the watermark; timers are found again in the operator's table.
+    /// Seals the watermark.
     pub fn seal(&self, seal: &mut Seal) {
         seal_times(&[self.watermark], seal);
     }

@@ -45,9 +45,6 @@ impl StateValue for First {
             _ => First::Nothing,
         })
     }
-    fn pinned(&self) -> bool {
-        matches!(self, First::Waiting(..))
-    }
 }
 
 /// See the module.
@@ -101,35 +98,35 @@ impl Operator for FirstRow {
                 late += 1;
                 continue;
             }
-            let kept = &mut self.table.store[slot as usize];
-            match kept {
+            match self.table.store[slot as usize] {
                 First::Emitted => continue,
-                First::Waiting(at, _) if *at <= ts => continue,
-                First::Waiting(at, _) => {
-                    self.clock.timers.remove(&(*at, slot));
-                }
+                First::Waiting(at, _) if at <= ts => continue,
+                First::Waiting(at, _) => self.table.unset_timer(at, slot),
                 First::Nothing => {}
             }
-            *kept = First::Waiting(ts, rows.row(i).into());
-            self.clock.timers.insert((ts, slot));
+            self.table.store[slot as usize] = First::Waiting(ts, rows.row(i).into());
+            self.table.set_timer(ts, slot);
         }
         out.count_late(late);
         Ok(Step::Done)
     }
 
     fn more(&mut self, out: &mut Out) -> Result<Step> {
+        self.table.make_room()?;
         let mut result = RowsOut::new(&self.codec);
-        while let Some((_, slot)) = self.clock.due() {
-            if result.len() >= TARGET_ROWS {
-                out.data(result.batch(&self.schema)?);
-                return Ok(Step::More);
-            }
-            self.clock.timers.pop_first();
+        while let Some((_, slot)) = self.table.due(self.clock.watermark)? {
             let kept = &mut self.table.store[slot as usize];
+            if !matches!(kept, First::Waiting(at, _) if *at <= self.clock.watermark) {
+                continue;
+            }
             if let First::Waiting(_, row) = std::mem::replace(kept, First::Emitted) {
                 result.push(&row, PLUS_I)?;
             }
             self.table.touch(slot);
+            if result.len() >= TARGET_ROWS {
+                out.data(result.batch(&self.schema)?);
+                return Ok(Step::More);
+            }
         }
         out.data(result.batch(&self.schema)?);
         self.clock.pass_on(out);
@@ -148,13 +145,12 @@ impl Operator for FirstRow {
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
         self.clock.restore(seal);
-        restore_table(&mut self.table, seal, context)?;
-        for slot in self.table.live() {
-            if let First::Waiting(ts, _) = &self.table.store[slot as usize] {
-                self.clock.timers.insert((*ts, slot));
+        restore_table_with(&mut self.table, seal, context, |rows, slot, _, set| {
+            if let First::Waiting(ts, _) = &rows[slot] {
+                set(*ts);
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn wants_full_batches(&self) -> bool {

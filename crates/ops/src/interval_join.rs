@@ -5,8 +5,6 @@
 //! long as rows that match it may come; rows of an outer side that go unmatched
 //! leave padded with NULLs. The watermark is held back so that those are not late.
 
-use std::collections::BTreeSet;
-
 use arrow::array::Array;
 use weir_core::batch::TARGET_ROWS;
 use weir_core::keys::EncodedKeys;
@@ -54,20 +52,44 @@ impl StateValue for Both {
     }
 }
 
+/// When rows match, and until when they are kept.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Bounds of left time - right time.
+    lower: i64,
+    upper: i64,
+    outer: [bool; 2],
+}
+
+impl Bounds {
+    /// Times of the other side that match a row at `ts`.
+    fn range(&self, side: usize, ts: i64) -> (i64, i64) {
+        match side {
+            0 => (ts.saturating_sub(self.upper), ts.saturating_sub(self.lower)),
+            _ => (ts.saturating_add(self.lower), ts.saturating_add(self.upper)),
+        }
+    }
+
+    /// Rows expire in steps, except where their expiry is visible.
+    fn expiry(&self, side: usize, ts: i64) -> i64 {
+        let last = self.range(side, ts).1;
+        if self.outer[side] {
+            return last;
+        }
+        let step = ((self.upper - self.lower) / 8).max(1);
+        last.saturating_add(step - last.rem_euclid(step))
+    }
+}
+
 /// See the module.
 pub struct IntervalJoin {
     keys: [Vec<usize>; 2],
     null_safe: Vec<bool>,
     times: [usize; 2],
-    /// Bounds of left time - right time.
-    lower: i64,
-    upper: i64,
+    bounds: Bounds,
     event_time: bool,
-    outer: [bool; 2],
     pairs: Pairs,
     table: KeyedTable<Vec<Both>>,
-    /// (time after which a row of the side matches nothing, slot, side)
-    expiries: BTreeSet<(i64, u32, u8)>,
     clock: i64,
     held_mark: Option<Mark>,
 }
@@ -86,66 +108,50 @@ impl IntervalJoin {
         max_parallelism: u32,
     ) -> Result<Self> {
         let full = spec.kind == JoinKind::Full;
+        let outer = [full || spec.kind == JoinKind::Left, full || spec.kind == JoinKind::Right];
         Ok(Self {
             keys: [spec.left_keys.clone(), spec.right_keys.clone()],
             null_safe: spec.null_safe.clone(),
             times,
-            lower: bounds.0,
-            upper: bounds.1,
+            bounds: Bounds { lower: bounds.0, upper: bounds.1, outer },
             event_time,
-            outer: [full || spec.kind == JoinKind::Left, full || spec.kind == JoinKind::Right],
             pairs: Pairs::new(inputs, output, spec.condition.as_ref(), context)?,
-            table: KeyedTable::new(table_spec("rows", 0, max_parallelism), Vec::new()),
-            expiries: BTreeSet::new(),
+            table: KeyedTable::new(spilling_spec("rows", 0, max_parallelism), Vec::new()),
             clock: i64::MIN,
             held_mark: None,
         })
     }
 
-    /// Times of the other side that match a row at `ts`.
-    fn range(&self, side: usize, ts: i64) -> (i64, i64) {
-        match side {
-            0 => (ts.saturating_sub(self.upper), ts.saturating_sub(self.lower)),
-            _ => (ts.saturating_add(self.lower), ts.saturating_add(self.upper)),
-        }
-    }
-
-    /// Rows expire in steps, except where their expiry is visible.
-    fn expiry(&self, side: usize, ts: i64) -> i64 {
-        let last = self.range(side, ts).1;
-        if self.outer[side] {
-            return last;
-        }
-        let step = ((self.upper - self.lower) / 8).max(1);
-        last.saturating_add(step - last.rem_euclid(step))
-    }
-
     /// Drops rows that match nothing any more; whether there may be more of them.
     fn expire(&mut self, out: &mut Out) -> Result<bool> {
+        self.table.make_room()?;
+        let (bounds, clock) = (self.bounds, self.clock);
         let mut result = self.pairs.output();
-        while let Some(&(at, slot, side)) = self.expiries.first() {
-            if at >= self.clock || result.len() >= TARGET_ROWS {
+        let mut more = true;
+        for _ in 0..TARGET_ROWS {
+            if result.len() >= TARGET_ROWS {
                 break;
             }
-            self.expiries.pop_first();
-            let s = usize::from(side);
+            let Some((_, slot)) = self.table.due(clock.saturating_sub(1))? else {
+                more = false;
+                break;
+            };
             self.table.touch(slot);
-            let rows = std::mem::take(&mut self.table.store[slot as usize].0[s]);
-            let (gone, kept): (Vec<Row>, Vec<Row>) =
-                rows.into_iter().partition(|r| self.range(s, r.ts).1 < self.clock);
-            for r in gone.iter().filter(|r| self.outer[s] && !r.matched) {
-                let row = Some(&*r.bytes);
-                let (left, right) = if s == 0 { (row, None) } else { (None, row) };
-                result.push(left, right, PLUS_I)?;
-            }
             let both = &mut self.table.store[slot as usize];
-            both.0[s] = kept;
+            for (side, rows) in both.0.iter_mut().enumerate() {
+                let over = rows.partition_point(|r| bounds.range(side, r.ts).1 < clock);
+                for r in rows.drain(..over).filter(|r| bounds.outer[side] && !r.matched) {
+                    let row = Some(&*r.bytes);
+                    let (left, right) = if side == 0 { (row, None) } else { (None, row) };
+                    result.push(left, right, PLUS_I)?;
+                }
+            }
             if both.0.iter().all(Vec::is_empty) {
                 self.table.remove(slot);
             }
         }
         result.emit(out)?;
-        Ok(self.expiries.first().is_some_and(|e| e.0 < self.clock))
+        Ok(more)
     }
 }
 
@@ -172,7 +178,7 @@ impl Operator for IntervalJoin {
             if null_key(i) {
                 continue;
             }
-            let (from, to) = self.range(side, ts);
+            let (from, to) = self.bounds.range(side, ts);
             let other = &self.table.store[slot as usize].0[1 - side];
             let first = other.partition_point(|r| r.ts < from);
             for (p, r) in other[first..].iter().enumerate().take_while(|(_, r)| r.ts <= to) {
@@ -200,8 +206,8 @@ impl Operator for IntervalJoin {
         }
         for (i, &slot) in slots.iter().enumerate() {
             let ts = stamps[i];
-            let expired = self.range(side, ts).1 < self.clock;
-            if (expired || null_key(i)) && self.outer[side] && !matched[i] {
+            let expired = self.bounds.range(side, ts).1 < self.clock;
+            if (expired || null_key(i)) && self.bounds.outer[side] && !matched[i] {
                 let row = Some(rows.row(i));
                 let (left, right) = if side == 0 { (row, None) } else { (None, row) };
                 result.push(left, right, PLUS_I)?;
@@ -212,7 +218,7 @@ impl Operator for IntervalJoin {
             let list = &mut self.table.store[slot as usize].0[side];
             let at = list.partition_point(|r| r.ts <= ts);
             list.insert(at, Row { ts, bytes: rows.row(i).into(), matched: matched[i] });
-            self.expiries.insert((self.expiry(side, ts), slot, side as u8));
+            self.table.set_timer(self.bounds.expiry(side, ts), slot);
         }
         result.emit(out)?;
         for &slot in &slots {
@@ -231,7 +237,7 @@ impl Operator for IntervalJoin {
         }
         match self.held_mark.take() {
             Some(Mark::Ts(ts)) if ts != i64::MAX && self.event_time => {
-                let delay = (-self.lower).max(self.upper).max(0);
+                let delay = (-self.bounds.lower).max(self.bounds.upper).max(0);
                 out.mark(Mark::Ts(ts.saturating_sub(delay)));
             }
             Some(mark) => out.mark(mark),
@@ -249,7 +255,7 @@ impl Operator for IntervalJoin {
     }
 
     fn next_timer(&self) -> Option<i64> {
-        self.expiries.first().filter(|_| !self.event_time).map(|e| e.0.saturating_add(1))
+        self.table.first_timer().filter(|_| !self.event_time).map(|at| at.saturating_add(1))
     }
 
     fn on_timer(&mut self, now: i64, out: &mut Out) -> Result<Step> {
@@ -264,17 +270,13 @@ impl Operator for IntervalJoin {
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
         restore_times([&mut self.clock], seal);
-        restore_table(&mut self.table, seal, context)?;
-        let live: Vec<u32> = self.table.live().collect();
-        for slot in live {
-            for side in 0..2 {
-                for r in &self.table.store[slot as usize].0[side] {
-                    let at = self.expiry(side, r.ts);
-                    self.expiries.insert((at, slot, side as u8));
-                }
+        let bounds = self.bounds;
+        restore_table_with(&mut self.table, seal, context, |keys, slot, _, set| {
+            for (side, rows) in keys[slot].0.iter().enumerate() {
+                rows.iter().for_each(|r| set(bounds.expiry(side, r.ts)));
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn wants_full_batches(&self) -> bool {

@@ -158,7 +158,7 @@ impl Over {
             time,
             event_time: field.ty.time_attribute() != TimeAttribute::Proctime,
             frame: spec.frame.clone(),
-            table: KeyedTable::new(table_spec("over", 0, max_parallelism), store),
+            table: KeyedTable::new(spilling_spec("over", 0, max_parallelism), store),
             clock: EventTime::default(),
             codec: RowCodec::new(input),
             input: input.to_arrow(),
@@ -183,7 +183,7 @@ impl Over {
         if key.cleanup.is_none_or(|at| at < ts + limit + 1) {
             let at = ts + limit + limit / 2 + 1;
             key.cleanup = Some(at);
-            self.clock.timers.insert((at, slot));
+            self.table.set_timer(at, slot);
         }
     }
 
@@ -258,20 +258,22 @@ impl Over {
 
     /// Releases rows up to about one batch; whether there may be more.
     fn release(&mut self, out: &mut Out) -> Result<bool> {
+        self.table.make_room()?;
         let mut plan = Plan::default();
-        let mut more = false;
-        while let Some((ts, slot)) = self.clock.due() {
+        let mut more = true;
+        for _ in 0..TARGET_ROWS {
             if plan.emitted.len() >= TARGET_ROWS {
-                more = true;
                 break;
             }
-            self.clock.timers.pop_first();
+            let Some((ts, slot)) = self.table.due(self.clock.watermark)? else {
+                more = false;
+                break;
+            };
             let key = &mut self.table.store.keys[slot as usize];
             if key.cleanup.is_some_and(|at| at <= ts) {
                 // What was planned of the key still needs its accumulators.
                 if plan.used.contains_key(&slot) {
-                    self.clock.timers.insert((ts, slot));
-                    more = true;
+                    self.table.set_timer(ts, slot);
                     break;
                 }
                 self.table.remove(slot);
@@ -282,7 +284,8 @@ impl Over {
             self.table.touch(slot);
             if rows.is_empty() {
                 // A cleanup that a later row put off moves the border of late rows all the same.
-                self.table.store.keys[slot as usize].last = Some(ts);
+                let last = &mut self.table.store.keys[slot as usize].last;
+                *last = (*last).max(Some(ts));
             } else {
                 self.plan(slot, ts, rows, &mut plan);
             }
@@ -310,7 +313,7 @@ impl Operator for Over {
                 let pending = &mut self.table.store.keys[slot as usize].pending;
                 let at = pending.partition_point(|r| r.0 <= ts);
                 pending.insert(at, (ts, rows.row(i).into()));
-                self.clock.timers.insert((ts, slot));
+                self.table.set_timer(ts, slot);
                 self.register_cleanup(slot, ts);
             }
             out.count_late(late);
@@ -345,13 +348,11 @@ impl Operator for Over {
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
         self.clock.restore(seal);
-        restore_table(&mut self.table, seal, context)?;
-        for slot in self.table.live() {
-            let key = &self.table.store.keys[slot as usize];
-            self.clock.timers.extend(key.pending.iter().map(|r| (r.0, slot)));
-            self.clock.timers.extend(key.cleanup.map(|at| (at, slot)));
-        }
-        Ok(())
+        restore_table_with(&mut self.table, seal, context, |store, slot, _, set| {
+            let key = &store.keys[slot];
+            key.pending.iter().map(|r| r.0).chain(key.cleanup).for_each(set);
+            Ok(())
+        })
     }
 
     fn wants_full_batches(&self) -> bool {

@@ -4,7 +4,7 @@
 //! and merges all that it touches. A session is emitted when the watermark
 //! reaches its end. A row is late when the session it would be in is over.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use arrow::array::UInt32Array;
 use arrow::datatypes::SchemaRef;
@@ -69,6 +69,14 @@ impl Store {
             Content::Rows(rows) => rows[slot as usize].clear(),
         }
         self.free.push(slot);
+    }
+
+    /// Rows that a session gives when it goes out.
+    fn rows(&self, slot: u32) -> usize {
+        match &self.content {
+            Content::Aggregates { .. } => 1,
+            Content::Rows(rows) => rows[slot as usize].len(),
+        }
     }
 
     fn write_content(&self, slot: u32, out: &mut Vec<u8>) {
@@ -141,8 +149,6 @@ pub struct SessionWindows {
     key_codec: RowCodec,
     row_codec: RowCodec,
     table: KeyedTable<Store>,
-    /// Ends to look at: (end, start, key slot); may be outdated by merges.
-    pending: BTreeSet<(i64, i64, u32)>,
     watermark: i64,
     held_mark: Option<Mark>,
     schema: SchemaRef,
@@ -205,8 +211,7 @@ impl SessionWindows {
             keys: keys.to_vec(),
             key_codec: RowCodec::new(&input.project(keys)),
             row_codec: RowCodec::new(input),
-            table: KeyedTable::new(table_spec("sessions", 0, max_parallelism), store),
-            pending: BTreeSet::new(),
+            table: KeyedTable::new(spilling_spec("sessions", 0, max_parallelism), store),
             watermark: i64::MIN,
             held_mark: None,
             schema: output.to_arrow(),
@@ -259,10 +264,10 @@ impl SessionWindows {
         let list = &mut store.sessions[key as usize];
         list.retain(|s| !hit.contains(s));
         list.push(merged);
-        for s in &hit {
-            self.pending.remove(&(s.end, s.start, key));
+        for s in hit.iter().filter(|s| s.end != merged.end) {
+            self.table.unset_timer(self.zone.to_epoch(s.end - 1), key);
         }
-        self.pending.insert((merged.end, merged.start, key));
+        self.table.set_timer(self.zone.to_epoch(merged.end - 1), key);
         Ok(Some(merged.slot))
     }
 
@@ -309,30 +314,33 @@ impl SessionWindows {
 
     /// Emits sessions that are over, up to about one batch; true if there may be more.
     fn fire(&mut self, out: &mut Out) -> Result<bool> {
-        let mut emitted = 0;
-        while let Some(&(end, start, key)) = self.pending.first() {
-            if !self.fired(end) {
-                return Ok(false);
+        self.table.make_room()?;
+        // All sessions of the same bounds go out together.
+        let mut due: BTreeMap<(i64, i64), Vec<u32>> = BTreeMap::new();
+        let mut more = true;
+        let mut work = 0;
+        while work < TARGET_ROWS {
+            let Some((_, key)) = self.table.due(self.watermark)? else {
+                more = false;
+                break;
+            };
+            work += 1;
+            let store = &self.table.store;
+            for s in store.sessions[key as usize].iter().filter(|s| self.fired(s.end)) {
+                due.entry((s.end, s.start)).or_default().push(key);
+                work += store.rows(s.slot);
             }
-            if emitted >= TARGET_ROWS {
-                return Ok(true);
-            }
-            // All sessions of the same bounds go out together.
-            let mut group = Vec::new();
-            while let Some(&(e, s, k)) = self.pending.first() {
-                if (e, s) != (end, start) || group.len() >= TARGET_ROWS {
-                    break;
-                }
-                self.pending.pop_first();
-                group.push(k);
-            }
-            debug_assert!(group.contains(&key));
-            emitted += self.emit(start, end, &group, out)?;
         }
-        Ok(false)
+        for ((end, start), mut keys) in due {
+            // A key may have had more than one timer.
+            keys.sort_unstable();
+            keys.dedup();
+            self.emit(start, end, &keys, out)?;
+        }
+        Ok(more)
     }
 
-    fn emit(&mut self, start: i64, end: i64, keys: &[u32], out: &mut Out) -> Result<usize> {
+    fn emit(&mut self, start: i64, end: i64, keys: &[u32], out: &mut Out) -> Result<()> {
         keys.iter().for_each(|&k| self.table.touch(k));
         let store = &mut self.table.store;
         let mut sessions = Vec::new();
@@ -375,7 +383,7 @@ impl SessionWindows {
                 self.table.touch(key);
             }
         }
-        Ok(rows)
+        Ok(())
     }
 }
 
@@ -443,8 +451,8 @@ impl Operator for SessionWindows {
     }
 
     fn next_timer(&self) -> Option<i64> {
-        let first = self.pending.first().filter(|_| !self.spec.event_time)?;
-        Some(self.zone.to_epoch(first.0))
+        // The clock has to be behind the last millisecond of the session.
+        self.table.first_timer().filter(|_| !self.spec.event_time).map(|at| at + 1)
     }
 
     fn on_timer(&mut self, now: i64, out: &mut Out) -> Result<Step> {
@@ -459,12 +467,10 @@ impl Operator for SessionWindows {
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
         restore_times([&mut self.watermark], seal);
-        restore_table(&mut self.table, seal, context)?;
-        for key in self.table.live() {
-            for s in &self.table.store.sessions[key as usize] {
-                self.pending.insert((s.end, s.start, key));
-            }
-        }
-        Ok(())
+        let zone = self.zone;
+        restore_table_with(&mut self.table, seal, context, |store, slot, _, set| {
+            store.sessions[slot].iter().for_each(|s| set(zone.to_epoch(s.end - 1)));
+            Ok(())
+        })
     }
 }

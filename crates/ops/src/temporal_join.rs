@@ -90,7 +90,7 @@ impl TemporalJoin {
             times,
             left_outer: spec.kind == JoinKind::Left,
             pairs: Pairs::new(inputs, output, spec.condition.as_ref(), context)?,
-            table: KeyedTable::new(table_spec("versions", 0, max_parallelism), Vec::new()),
+            table: KeyedTable::new(spilling_spec("versions", 0, max_parallelism), Vec::new()),
             clock: EventTime::default(),
         })
     }
@@ -143,27 +143,27 @@ impl Operator for TemporalJoin {
                 let row = (kind != MINUS_D).then(|| rows.row(i).into());
                 key.versions.insert(ts, row);
             }
-            self.clock.timers.insert((ts, slot));
+            self.table.set_timer(ts, slot);
         }
         Ok(Step::Done)
     }
 
     fn more(&mut self, out: &mut Out) -> Result<Step> {
+        self.table.make_room()?;
         let mut result = self.pairs.output();
-        let mut step = Step::Done;
-        while let Some((_, slot)) = self.clock.due() {
+        for _ in 0..TARGET_ROWS {
+            let Some((_, slot)) = self.table.due(self.clock.watermark)? else {
+                result.emit(out)?;
+                self.clock.pass_on(out);
+                return Ok(Step::Done);
+            };
+            self.release(slot, &mut result)?;
             if result.len() >= TARGET_ROWS {
-                step = Step::More;
                 break;
             }
-            self.clock.timers.pop_first();
-            self.release(slot, &mut result)?;
         }
         result.emit(out)?;
-        if step == Step::Done {
-            self.clock.pass_on(out);
-        }
-        Ok(step)
+        Ok(Step::More)
     }
 
     fn watermark(&mut self, mark: Mark, out: &mut Out) -> Result<Step> {
@@ -178,13 +178,11 @@ impl Operator for TemporalJoin {
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
         self.clock.restore(seal);
-        restore_table(&mut self.table, seal, context)?;
-        for slot in self.table.live() {
-            let key = &self.table.store[slot as usize];
-            let times = key.probes.iter().map(|p| p.ts).chain(key.versions.keys().copied());
-            self.clock.timers.extend(times.map(|ts| (ts, slot)));
-        }
-        Ok(())
+        restore_table_with(&mut self.table, seal, context, |keys, slot, _, set| {
+            let key = &keys[slot];
+            key.probes.iter().map(|p| p.ts).chain(key.versions.keys().copied()).for_each(set);
+            Ok(())
+        })
     }
 
     fn wants_full_batches(&self) -> bool {

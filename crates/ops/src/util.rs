@@ -175,6 +175,19 @@ pub fn restore_times<const N: usize>(times: [&mut i64; N], seal: &Seal) {
     }
 }
 
+/// Restores one table from a seal; see [`KeyedTable::restore_with`].
+pub fn restore_table_with<S: SlotStore>(
+    table: &mut KeyedTable<S>,
+    seal: &Seal,
+    context: &TaskContext,
+    mut each: impl FnMut(&mut S, usize, &[u8], &mut dyn FnMut(i64)) -> Result<()>,
+) -> Result<()> {
+    for t in &seal.tables {
+        table.restore_with(t, |g| context.owns(g), &mut each)?;
+    }
+    Ok(())
+}
+
 /// Restores one table from a seal.
 pub fn restore_table<S: SlotStore>(
     table: &mut KeyedTable<S>,

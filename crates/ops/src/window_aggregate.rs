@@ -6,24 +6,28 @@
 //! the slices of the window are merged (tumbling windows are emitted as they
 //! are) and a slice goes with the last window that needs it. Rows whose last
 //! window has fired are dropped and counted.
+//!
+//! Where to look next: [`firing`] for how windows go out.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod firing;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, UInt32Array};
 use arrow::datatypes::SchemaRef;
-use weir_core::batch::TARGET_ROWS;
-use weir_core::keys::{EncodedKeys, hash_key};
+use weir_core::keys::EncodedKeys;
 use weir_core::value::timestamp_array;
 use weir_core::{ChangeBatch, DataType, Result, Schema};
 use weir_runtime::{Barrier, Mark, Operator, Out, Seal, Step, TaskContext, now_ms};
-use weir_spec::{AggregateCall, WindowKind, WindowSpec};
+use weir_spec::{AggregateCall, WindowSpec};
 use weir_state::bytes::{put_bytes, put_i64};
-use weir_state::{KeyIndex, KeyedTable, Reader, RowCodec, SlotStore, TableSpec};
+use weir_state::{KeyedTable, Reader, RowCodec, SlotStore, TableSpec};
 
 use crate::agg::{AggSet, MINUS};
 use crate::util::*;
 use crate::window::{Aligned, Zone};
+use firing::Firing;
 
 /// Bytes of the encoded (slice end, window start) in front of keys.
 const PREFIX: usize = 18;
@@ -60,16 +64,11 @@ impl SlotStore for Groups {
 /// Slices by (end, start); start is 0 unless windows are attached.
 type SliceId = (i64, i64);
 
-/// A window whose rows are being emitted.
-struct Firing {
-    start: i64,
-    end: i64,
-    /// Merged groups; None = the slots of `table`.
-    merged: Option<(AggSet, Vec<Box<[u8]>>)>,
-    slots: Vec<u32>,
-    at: usize,
-    /// Slices to drop when done.
-    drop: Vec<SliceId>,
+/// Slice of an encoded key.
+fn slice_of(key: &[u8]) -> Result<SliceId> {
+    let mut r = Reader::new(key);
+    let (_, end, _, start) = (r.u8()?, r.i64()?, r.u8()?, r.i64()?);
+    Ok((end, start))
 }
 
 /// What is needed to rebuild accumulators for merging.
@@ -90,10 +89,11 @@ pub struct WindowAggregate {
     key_codec: RowCodec,
     recipe: Recipe,
     table: KeyedTable<Groups>,
+    /// Open slices, with their slots while all are in memory.
     slices: BTreeMap<SliceId, Vec<u32>>,
     /// Windows to fire: (end, start).
     pending: BTreeSet<(i64, i64)>,
-    firing: VecDeque<Firing>,
+    firing: Option<Firing>,
     watermark: i64,
     held_mark: Option<Mark>,
     schema: SchemaRef,
@@ -119,7 +119,7 @@ impl WindowAggregate {
         let recipe = Recipe { calls: calls.to_vec(), types: types(input), retracts };
         let aggs = AggSet::new(calls, &recipe.types, retracts)?;
         let store = Groups { counts: Vec::new(), keys: Vec::new(), aggs };
-        let table = TableSpec { prefix: PREFIX, ..table_spec("slices", 0, max_parallelism) };
+        let table = TableSpec { prefix: PREFIX, ..spilling_spec("slices", 0, max_parallelism) };
         Ok(Self {
             aligned: match attached {
                 Some(_) => None,
@@ -135,7 +135,7 @@ impl WindowAggregate {
             table: KeyedTable::new(table, store),
             slices: BTreeMap::new(),
             pending: BTreeSet::new(),
-            firing: VecDeque::new(),
+            firing: None,
             watermark: i64::MIN,
             held_mark: None,
             schema: output.to_arrow(),
@@ -219,7 +219,12 @@ impl WindowAggregate {
         let group_columns = columns(batch, &self.keys);
         key_columns.extend(group_columns.iter().cloned());
         self.encoded.encode_into(&key_columns, batch.len())?;
+        let listed = !self.table.is_spilled();
         self.table.hydrate(&self.encoded, 0, &mut self.slots)?;
+        if listed && self.table.is_spilled() {
+            self.slices.values_mut().for_each(|slots| *slots = Vec::new());
+        }
+        let listed = !self.table.is_spilled();
         let mut fresh = Vec::new();
         let store = &mut self.table.store;
         for (row, &slot) in self.slots.iter().enumerate() {
@@ -234,7 +239,9 @@ impl WindowAggregate {
             for (i, &row) in indices.values().iter().enumerate() {
                 let slot = self.slots[row as usize];
                 store.keys[slot as usize] = Some(rows.row(i).into());
-                self.slices.entry(ids[row as usize]).or_default().push(slot);
+                if listed {
+                    self.slices.entry(ids[row as usize]).or_default().push(slot);
+                }
             }
         }
         let ops: Option<Vec<u8>> = batch
@@ -245,97 +252,6 @@ impl WindowAggregate {
             store.counts[slot as usize] += if minus { -1 } else { 1 };
         }
         store.aggs.update(batch, &self.slots, ops.as_deref())
-    }
-
-    /// Prepares the first window that the watermark (or clock) has passed.
-    fn fire(&mut self) -> Result<()> {
-        // One window at a time keeps merged copies few.
-        if let Some(&(end, start)) = self.pending.first()
-            && self.fired(end)
-        {
-            self.pending.pop_first();
-            let firing = self.prepare(end, start)?;
-            self.firing.push_back(firing);
-        }
-        Ok(())
-    }
-
-    fn prepare(&mut self, end: i64, start: i64) -> Result<Firing> {
-        let single = self.attached.is_some() || self.aligned.is_none_or(|a| a.is_tumbling());
-        if single {
-            let id = if self.attached.is_some() { (end, start) } else { (end, 0) };
-            let counts = &self.table.store.counts;
-            let all = self.slices.get(&id).cloned().unwrap_or_default();
-            let slots = all.into_iter().filter(|&s| counts[s as usize] > 0).collect();
-            return Ok(Firing { start, end, merged: None, slots, at: 0, drop: vec![id] });
-        }
-        let mut aggs = AggSet::new(&self.recipe.calls, &self.recipe.types, self.recipe.retracts)?;
-        let (mut index, mut counts, mut keys) = (KeyIndex::default(), Vec::new(), Vec::new());
-        let mut bytes = Vec::new();
-        let mut ids: Vec<SliceId> =
-            self.slices.range((start + 1, i64::MIN)..=(end, i64::MAX)).map(|s| *s.0).collect();
-        if matches!(self.spec.kind, WindowKind::Hop { .. }) && !self.oldest_first {
-            // Flink merges older slices into the newest one: aggregates that keep an
-            // order (LISTAGG, ARRAY_AGG) show it.
-            ids.reverse();
-        }
-        let store = &self.table.store;
-        for id in &ids {
-            for &from in &self.slices[id] {
-                let Some(key) = store.keys[from as usize].as_deref() else { continue };
-                let (to, new) = index.get_or_insert(hash_key(key), key);
-                if new {
-                    aggs.resize(index.slots());
-                    counts.push(0i64);
-                    keys.push(Box::from(key));
-                }
-                counts[to as usize] += store.counts[from as usize];
-                bytes.clear();
-                store.aggs.write(from as usize, &mut bytes);
-                aggs.merge(to as usize, &mut Reader::new(&bytes))?;
-            }
-        }
-        let slots = (0..counts.len() as u32).filter(|&s| counts[s as usize] > 0).collect();
-        let drop = ids
-            .into_iter()
-            .filter(|id| self.windows_of(*id).last().is_none_or(|w| w.0 <= end))
-            .collect();
-        Ok(Firing { start, end, merged: Some((aggs, keys)), slots, at: 0, drop })
-    }
-
-    /// Emits up to one batch of the window in front; true if there was one.
-    fn emit(&mut self, out: &mut Out) -> Result<bool> {
-        let Some(f) = self.firing.front_mut() else { return Ok(false) };
-        let to = (f.at + TARGET_ROWS).min(f.slots.len());
-        let slots = &f.slots[f.at..to];
-        let store = &self.table.store;
-        let key = |s: u32| match &f.merged {
-            Some((_, keys)) => &keys[s as usize][..],
-            None => store.keys[s as usize].as_deref().unwrap_or_default(),
-        };
-        if !slots.is_empty() {
-            let mut result = self.key_codec.decode(slots.iter().map(|&s| key(s)))?;
-            let aggs = f.merged.as_ref().map_or(&store.aggs, |m| &m.0);
-            result.extend(aggs.finish(slots)?);
-            result.extend(window_columns(
-                f.start,
-                f.end,
-                self.zone,
-                &self.spec.time_type,
-                slots.len(),
-            ));
-            out.data(batch_of(&self.schema, result, vec![PLUS_I; slots.len()])?);
-        }
-        f.at = to;
-        if f.at == f.slots.len() {
-            let done = self.firing.pop_front();
-            for id in done.into_iter().flat_map(|d| d.drop) {
-                for slot in self.slices.remove(&id).unwrap_or_default() {
-                    self.table.remove(slot);
-                }
-            }
-        }
-        Ok(true)
     }
 }
 
@@ -377,9 +293,6 @@ impl Operator for WindowAggregate {
     }
 
     fn more(&mut self, out: &mut Out) -> Result<Step> {
-        if self.firing.is_empty() {
-            self.fire()?;
-        }
         if self.emit(out)? {
             return Ok(Step::More);
         }
@@ -418,19 +331,24 @@ impl Operator for WindowAggregate {
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
-        restore_table(&mut self.table, seal, context)?;
+        let mut seen = BTreeSet::new();
+        restore_table_with(&mut self.table, seal, context, |_, _, key, _| {
+            seen.insert(slice_of(key)?);
+            Ok(())
+        })?;
         restore_times([&mut self.watermark], seal);
-        self.slices.clear();
-        self.pending.clear();
-        let live: Vec<u32> = self.table.live().collect();
-        for slot in live {
-            let mut r = Reader::new(self.table.key(slot));
-            let (_, end, _, start) = (r.u8()?, r.i64()?, r.u8()?, r.i64()?);
-            self.slices.entry((end, start)).or_default().push(slot);
-            let open: Vec<_> =
-                self.windows_of((end, start)).into_iter().filter(|w| !self.fired(w.0)).collect();
-            self.pending.extend(open);
+        for id in seen {
+            self.slices.entry(id).or_default();
         }
+        self.slices.values_mut().for_each(Vec::clear);
+        if !self.table.is_spilled() {
+            for slot in self.table.live() {
+                let id = slice_of(self.table.key(slot))?;
+                self.slices.entry(id).or_default().push(slot);
+            }
+        }
+        let windows = self.slices.keys().flat_map(|id| self.windows_of(*id));
+        self.pending = windows.filter(|w| !self.fired(w.0)).collect();
         Ok(())
     }
 

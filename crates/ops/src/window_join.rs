@@ -1,10 +1,9 @@
 //! Window join and window Top-N: rows wait by window and key and go out when the
 //! watermark passes the window's end.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int64Array};
+use arrow::array::{Array, ArrayRef, Int64Array, UInt32Array};
 use arrow::datatypes::SchemaRef;
 use weir_core::batch::TARGET_ROWS;
 use weir_core::keys::EncodedKeys;
@@ -23,11 +22,9 @@ use crate::window::Zone;
 /// Bytes of the encoded (window end, window start) in front of keys.
 const PREFIX: usize = 18;
 
-/// A table keyed by window and key, with the windows that are still open.
+/// A table keyed by window and key, with a timer at the end of the window.
 struct WindowTable<S> {
     table: KeyedTable<S>,
-    /// (window end, slot)
-    pending: BTreeSet<(i64, u32)>,
     zone: Zone,
     watermark: i64,
     held_mark: Option<Mark>,
@@ -35,7 +32,7 @@ struct WindowTable<S> {
 
 impl<S: SlotStore> WindowTable<S> {
     fn new(store: S, input: &Schema, zone: &str, max_parallelism: u32) -> Result<Self> {
-        let spec = TableSpec { prefix: PREFIX, ..table_spec("windows", 0, max_parallelism) };
+        let spec = TableSpec { prefix: PREFIX, ..spilling_spec("windows", 0, max_parallelism) };
         // Windows over a TIMESTAMP_LTZ attribute have bounds in local time.
         let ltz = input
             .fields
@@ -44,55 +41,46 @@ impl<S: SlotStore> WindowTable<S> {
             .rfind(|t| t.time_attribute() != weir_core::TimeAttribute::None);
         Ok(Self {
             table: KeyedTable::new(spec, store),
-            pending: BTreeSet::new(),
             zone: Zone::of(ltz.unwrap_or(&DataType::timestamp(3)), zone)?,
             watermark: i64::MIN,
             held_mark: None,
         })
     }
 
-    /// Slot per row, None for late rows (which are counted).
-    fn slots(
+    /// The rows that are not late, with their slots; late ones are counted.
+    fn admit(
         &mut self,
-        batch: &ChangeBatch,
+        mut batch: ChangeBatch,
         window: (usize, usize),
         keys: &[usize],
         out: &mut Out,
-    ) -> Result<Vec<Option<u32>>> {
-        let (starts, ends) =
-            (Times::of(batch.column(window.0))?, Times::of(batch.column(window.1))?);
-        let bounds = |t: &Times| -> Result<ArrayRef> {
-            let v: Result<Vec<i64>> = (0..batch.len()).map(|i| t.need(i)).collect();
-            Ok(Arc::new(Int64Array::from(v?)))
-        };
-        let mut key_columns = vec![bounds(&ends)?, bounds(&starts)?];
-        key_columns.extend(columns(batch, keys));
-        let encoded = EncodedKeys::encode(&key_columns, batch.len())?;
-        let mut late = 0;
-        let mut slots = Vec::with_capacity(batch.len());
+    ) -> Result<(ChangeBatch, Vec<u32>)> {
+        let ends = Times::of(batch.column(window.1))?;
+        let mut kept = Vec::with_capacity(batch.len());
         for i in 0..batch.len() {
-            let end = ends.need(i)?;
-            if self.zone.to_epoch(end - 1) <= self.watermark {
-                late += 1;
-                slots.push(None);
-                continue;
+            if self.zone.to_epoch(ends.need(i)? - 1) > self.watermark {
+                kept.push(i as u32);
             }
-            let slot = self.table.slot(encoded.key(i), 0)?;
-            self.pending.insert((end, slot));
-            slots.push(Some(slot));
         }
-        out.count_late(late);
-        Ok(slots)
+        if kept.len() < batch.len() {
+            out.count_late((batch.len() - kept.len()) as u64);
+            batch = batch.take(&UInt32Array::from(kept))?;
+        }
+        let (starts, ends) = (bounds(&batch, window.0)?, bounds(&batch, window.1)?);
+        let mut key_columns: Vec<ArrayRef> = vec![Arc::new(ends.clone()), Arc::new(starts)];
+        key_columns.extend(columns(&batch, keys));
+        let encoded = EncodedKeys::encode(&key_columns, batch.len())?;
+        let mut slots = Vec::new();
+        self.table.hydrate(&encoded, 0, &mut slots)?;
+        for (&end, &slot) in ends.values().iter().zip(&slots) {
+            self.table.set_timer(self.zone.to_epoch(end - 1), slot);
+        }
+        Ok((batch, slots))
     }
 
     /// The next slot whose window is over.
-    fn due(&mut self) -> Option<u32> {
-        let &(end, slot) = self.pending.first()?;
-        if self.zone.to_epoch(end - 1) > self.watermark {
-            return None;
-        }
-        self.pending.pop_first();
-        Some(slot)
+    fn due(&mut self) -> Result<Option<u32>> {
+        Ok(self.table.due(self.watermark)?.map(|t| t.1))
     }
 
     fn on_mark(&mut self, mark: Mark) {
@@ -107,16 +95,30 @@ impl<S: SlotStore> WindowTable<S> {
         seal_table(&mut self.table, barrier, seal)
     }
 
-    fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
+    /// Restores; `each` derives what is not sealed.
+    fn restore(
+        &mut self,
+        seal: &Seal,
+        context: &TaskContext,
+        mut each: impl FnMut(&mut S, usize) -> Result<()>,
+    ) -> Result<()> {
         restore_times([&mut self.watermark], seal);
-        restore_table(&mut self.table, seal, context)?;
-        for slot in self.table.live() {
-            let mut r = Reader::new(self.table.key(slot));
+        let zone = self.zone;
+        restore_table_with(&mut self.table, seal, context, |store, slot, key, set| {
+            each(store, slot)?;
+            let mut r = Reader::new(key);
             let (_, end) = (r.u8()?, r.i64()?);
-            self.pending.insert((end, slot));
-        }
-        Ok(())
+            set(zone.to_epoch(end - 1));
+            Ok(())
+        })
     }
+}
+
+/// Window bounds of a batch.
+fn bounds(batch: &ChangeBatch, column: usize) -> Result<Int64Array> {
+    let times = Times::of(batch.column(column))?;
+    let values: Result<Vec<i64>> = (0..batch.len()).map(|i| times.need(i)).collect();
+    Ok(Int64Array::from(values?))
 }
 
 /// Rows of both sides in one window and key.
@@ -225,10 +227,10 @@ impl WindowJoin {
 
 impl Operator for WindowJoin {
     fn push(&mut self, input: usize, batch: ChangeBatch, out: &mut Out) -> Result<Step> {
-        let slots = self.state.slots(&batch, self.windows[input], &self.keys[input], out)?;
+        let (batch, slots) =
+            self.state.admit(batch, self.windows[input], &self.keys[input], out)?;
         let rows = self.pairs.codecs[input].encode(batch.rows.columns(), batch.len());
         for (i, slot) in slots.into_iter().enumerate() {
-            let Some(slot) = slot else { continue };
             let list = &mut self.state.table.store[slot as usize].0[input];
             if batch.kind(i).is_plus() {
                 list.push(rows.row(i).into());
@@ -240,9 +242,13 @@ impl Operator for WindowJoin {
     }
 
     fn more(&mut self, out: &mut Out) -> Result<Step> {
+        self.state.table.make_room()?;
         let mut result = self.pairs.output();
-        while result.len() < TARGET_ROWS {
-            let Some(slot) = self.state.due() else {
+        for _ in 0..TARGET_ROWS {
+            if result.len() >= TARGET_ROWS {
+                break;
+            }
+            let Some(slot) = self.state.due()? else {
                 result.emit(out)?;
                 if let Some(mark) = self.state.held_mark.take() {
                     out.mark(mark);
@@ -269,7 +275,7 @@ impl Operator for WindowJoin {
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
-        self.state.restore(seal, context)
+        self.state.restore(seal, context, |_, _| Ok(()))
     }
 }
 
@@ -311,11 +317,12 @@ impl WindowRank {
 
 impl Operator for WindowRank {
     fn push(&mut self, _: usize, batch: ChangeBatch, out: &mut Out) -> Result<Step> {
-        let slots = self.state.slots(&batch, self.window, &self.spec.partition, out)?;
+        let (batch, slots) = self.state.admit(batch, self.window, &self.spec.partition, out)?;
+        let (codec, input, order) = (&self.codec, &self.input, &self.spec.order_by);
+        self.state.table.each_recalled(|p| p.rebuild_keys(codec, input, order))?;
         let keys = sort_key_bytes(&batch, &self.spec.order_by)?;
         let rows = self.codec.encode(batch.rows.columns(), batch.len());
         for (i, slot) in slots.into_iter().enumerate() {
-            let Some(slot) = slot else { continue };
             let key = keys.as_ref().map_or(&[][..], |k| k.row(i).data());
             let partition = &mut self.state.table.store[slot as usize];
             if batch.kind(i).is_plus() {
@@ -331,9 +338,13 @@ impl Operator for WindowRank {
     }
 
     fn more(&mut self, out: &mut Out) -> Result<Step> {
+        self.state.table.make_room()?;
         let mut result = Difference::new(&self.codec);
         while result.len() < TARGET_ROWS {
-            let Some(slot) = self.state.due() else {
+            self.state.table.bring_due(self.state.watermark)?;
+            let (codec, input, order) = (&self.codec, &self.input, &self.spec.order_by);
+            self.state.table.each_recalled(|p| p.rebuild_keys(codec, input, order))?;
+            let Some((_, slot)) = self.state.table.pop_due(self.state.watermark) else {
                 out.data(result.batch(&self.schema)?);
                 if let Some(mark) = self.state.held_mark.take() {
                     out.mark(mark);
@@ -360,10 +371,9 @@ impl Operator for WindowRank {
     }
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
-        self.state.restore(seal, context)?;
-        for p in &mut self.state.table.store {
-            p.rebuild_keys(&self.codec, &self.input, &self.spec.order_by)?;
-        }
-        Ok(())
+        let (codec, input, order) = (&self.codec, &self.input, &self.spec.order_by);
+        self.state.restore(seal, context, |partitions, slot| {
+            partitions[slot].rebuild_keys(codec, input, order)
+        })
     }
 }

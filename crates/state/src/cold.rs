@@ -28,6 +28,10 @@ use weir_core::{Error, Result};
 
 use crate::run::{MergeRules, Run, RunSource, RunWriter, merge_runs};
 
+mod timers;
+
+pub use timers::ColdTimers;
+
 /// Start of the names of databases; the process number follows.
 const PREFIX: &str = "weir-state-";
 
@@ -77,29 +81,33 @@ impl ColdStore {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 
-    /// An empty keyspace.
+    /// An empty place for rows.
     pub fn table(&self) -> Result<Cold> {
         let name = format!("t{}", self.names.fetch_add(1, Relaxed));
-        let options = || {
-            KeyspaceCreateOptions::default()
-                .manual_journal_persist(true)
-                .max_memtable_size(1 << 20)
-                .data_block_hash_ratio_policy(HashRatioPolicy::all(0.75))
-                .data_block_compression_policy(CompressionPolicy::disabled())
-                .filter_policy(FilterPolicy::all(FilterPolicyEntry::Bloom(
-                    BloomConstructionPolicy::BitsPerKey(10.0),
-                )))
-        };
-        let keyspace = self.database.keyspace(&name, options).map_err(failed)?;
         Ok(Cold {
             database: self.database.clone(),
-            keyspace,
+            keyspace: open_keyspace(&self.database, &name)?,
+            name,
             folder: self.folder.clone(),
             groups: BTreeSet::new(),
             pending: Vec::new(),
             record: Vec::new(),
         })
     }
+}
+
+fn open_keyspace(database: &Database, name: &str) -> Result<Keyspace> {
+    let options = || {
+        KeyspaceCreateOptions::default()
+            .manual_journal_persist(true)
+            .max_memtable_size(1 << 20)
+            .data_block_hash_ratio_policy(HashRatioPolicy::all(0.75))
+            .data_block_compression_policy(CompressionPolicy::disabled())
+            .filter_policy(FilterPolicy::all(FilterPolicyEntry::Bloom(
+                BloomConstructionPolicy::BitsPerKey(10.0),
+            )))
+    };
+    database.keyspace(name, options).map_err(failed)
 }
 
 /// Removes the databases of processes that are gone.
@@ -126,6 +134,7 @@ pub type Put<'a> = &'a mut dyn FnMut(Place<'_>, Option<&[u8]>) -> Result<()>;
 pub struct Cold {
     database: Database,
     keyspace: Keyspace,
+    name: String,
     folder: PathBuf,
     /// Key groups that have records.
     groups: BTreeSet<u32>,
@@ -154,10 +163,31 @@ fn encode(out: &mut Vec<u8>, (group, hash, key): Place<'_>) {
 }
 
 impl Cold {
+    /// An empty place for the timers of the table.
+    pub fn timers(&self) -> Result<ColdTimers> {
+        let keyspace = open_keyspace(&self.database, &format!("{}-timers", self.name))?;
+        Ok(ColdTimers::new(self.database.clone(), keyspace))
+    }
+
     /// The encoded entries of a key.
     pub fn get(&mut self, place: Place<'_>) -> Result<Option<impl AsRef<[u8]> + use<>>> {
         encode(&mut self.record, place);
         self.keyspace.get(&self.record).map_err(failed)
+    }
+
+    /// Calls `each` with hash, key and entries of the records of a key group.
+    pub fn scan(
+        &self,
+        group: u32,
+        mut each: impl FnMut(u64, &[u8], &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        for record in self.keyspace.prefix((group as u16).to_be_bytes()) {
+            let (place, entries) = record.into_inner().map_err(failed)?;
+            let Some((front, key)) = place.split_at_checked(10) else { continue };
+            let hash = u64::from_be_bytes(front[2..].try_into().unwrap_or_default());
+            each(hash, key, &entries)?;
+        }
+        Ok(())
     }
 
     /// Writes the records that `fill` puts, in the order of their places, and makes them

@@ -180,6 +180,11 @@ impl Instance {
         let mut last = None;
         while let Some(ack) = self.acks.pop_front_if(|a| a.epoch <= epoch) {
             self.state.finished |= ack.finished;
+            if ack.finished {
+                // The last seal is full: what it does not hold nothing asks again, and may
+                // have gone out since it was sealed.
+                self.state.runs.clear();
+            }
             // None at all is a position as well: everything of this instance has been read.
             self.state.positions = ack.positions;
             self.prepared.extend(ack.committables);

@@ -322,3 +322,22 @@ fn a_source_that_has_read_everything_has_no_position_left() {
     let Command::Decide(d) = &out[0] else { panic!("{out:?}") };
     assert!(d.nodes[&0][0].positions.is_empty());
 }
+
+#[test]
+fn an_ended_instance_leaves_no_earlier_state() {
+    let mut c = machine(true);
+    step(&mut c, Fact::Tick, 100);
+    step(&mut c, source(1, 5), 101);
+    assert_eq!(step(&mut c, stateful(1), 102), ["store 1"]);
+    let stored = Fact::Stored { id: (1, 0), epoch: 1, run: run(1, true) };
+    assert_eq!(step(&mut c, stored, 103), ["decide 1 Checkpoint"]);
+    step(&mut c, decided(1), 104);
+    step(&mut c, Fact::Committed { epoch: 1 }, 105);
+    step(&mut c, Fact::Tick, 300);
+    // What it held has gone out since: it must not go out again after a restart.
+    step(&mut c, ended(sink(2, 8)), 301);
+    let out = c.handle(source(2, 6), 302);
+    let Some(Command::Decide(d)) = out.first() else { panic!("{:?}", names(&out)) };
+    let runs: usize = d.nodes.values().flatten().map(|i| i.runs.len()).sum();
+    assert_eq!(runs, 0);
+}

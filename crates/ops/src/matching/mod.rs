@@ -76,7 +76,7 @@ impl MatchRecognize {
             measures,
             key_types: spec.partition.iter().map(|&p| key_types[p].clone()).collect(),
             context,
-            table: KeyedTable::new(table_spec("match", 0, max_parallelism), Vec::new()),
+            table: KeyedTable::new(spilling_spec("match", 0, max_parallelism), Vec::new()),
             clock: EventTime::default(),
             found: Vec::new(),
             schema: output.to_arrow(),
@@ -141,7 +141,7 @@ impl MatchRecognize {
             self.process(slot, event)?;
             let ends = self.rules.within.map(|w| event.ts.saturating_add(w));
             if let Some(end) = ends.filter(|&e| e > self.clock.watermark) {
-                self.clock.timers.insert((end, slot));
+                self.table.set_timer(end, slot);
             }
         }
         self.advance(slot, self.clock.watermark)?;
@@ -154,18 +154,20 @@ impl MatchRecognize {
 
     /// Matches what the watermark has passed, up to about one batch of matches.
     fn release(&mut self, out: &mut Out) -> Result<bool> {
-        while let Some((_, slot)) = self.clock.due() {
+        self.table.make_room()?;
+        let mut more = true;
+        for _ in 0..TARGET_ROWS {
             if self.found.len() >= TARGET_ROWS {
                 break;
             }
-            self.clock.timers.pop_first();
-            if self.table.is_live(slot) {
-                self.table.touch(slot);
-                self.run_key(slot)?;
-            }
+            let Some((_, slot)) = self.table.due(self.clock.watermark)? else {
+                more = false;
+                break;
+            };
+            self.run_key(slot)?;
         }
         self.emit(out)?;
-        Ok(self.clock.due().is_some())
+        Ok(more)
     }
 
     fn emit(&mut self, out: &mut Out) -> Result<()> {
@@ -209,7 +211,7 @@ impl Operator for MatchRecognize {
                     late += 1;
                     continue;
                 }
-                self.clock.timers.insert((event.ts, slot));
+                self.table.set_timer(event.ts, slot);
                 self.table.store[slot as usize].insert(event);
             }
             out.count_late(late);
@@ -248,16 +250,16 @@ impl Operator for MatchRecognize {
 
     fn restore(&mut self, seal: &Seal, context: &TaskContext) -> Result<()> {
         self.clock.restore(seal);
-        restore_table(&mut self.table, seal, context)?;
-        for slot in self.table.live() {
-            let state = &self.table.store[slot as usize];
-            self.clock.timers.extend(state.pending.iter().map(|e| (e.ts, slot)));
-            if let Some(within) = self.rules.within {
+        let within = self.rules.within;
+        restore_table_with(&mut self.table, seal, context, |keys, slot, _, set| {
+            let state = &keys[slot];
+            state.pending.iter().for_each(|e| set(e.ts));
+            if let Some(within) = within {
                 let starts = state.matcher.partial.runs().iter().filter_map(|r| r.start);
-                self.clock.timers.extend(starts.map(|(ts, _)| (ts.saturating_add(within), slot)));
+                starts.for_each(|(ts, _)| set(ts.saturating_add(within)));
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn wants_full_batches(&self) -> bool {

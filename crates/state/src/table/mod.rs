@@ -1,20 +1,23 @@
 //! Named keyed tables: index, slot store, time to live, seal and restore.
 //!
-//! Where to look next: [`spill`] for the rows that leave memory, [`crate::run`] for what
-//! is sealed.
+//! Where to look next: [`spill`] for the rows that leave memory, [`timers`] for those that
+//! are due at a time, [`walk`] for all of them, [`restore`], [`crate::run`] for what is
+//! sealed.
 
-use std::io::Read;
-
+use weir_core::Result;
 use weir_core::keys::{EncodedKeys, hash_key, key_group};
-use weir_core::{Error, Result};
 
 use self::spill::Spill;
+use self::timers::Timers;
 use crate::bytes::Reader;
 use crate::index::KeyIndex;
 use crate::loose::Loose;
-use crate::run::{Entries, Entry, NO_STAMP, RunReader, SealedTable};
+use crate::run::{Entries, Entry, NO_STAMP, SealedTable};
 
+mod restore;
 mod spill;
+mod timers;
+mod walk;
 
 /// Changed since the last seal.
 const DIRTY: u8 = 2;
@@ -60,11 +63,6 @@ pub trait SlotStore {
     fn sealed(&mut self, slot: usize) {
         let _ = slot;
     }
-    /// Whether the slot has to stay in memory (a timer points to it).
-    fn pinned(&self, slot: usize) -> bool {
-        let _ = slot;
-        false
-    }
     /// Applies an entry; the slot is empty before its first one unless `write_changes` says false.
     fn apply(&mut self, slot: usize, entry: &Entry<'_>) -> Result<()> {
         self.clear(slot);
@@ -93,10 +91,6 @@ pub trait StateValue: Default {
     }
     /// All changes have been sealed.
     fn sealed(&mut self) {}
-    /// Whether the value has to stay in memory.
-    fn pinned(&self) -> bool {
-        false
-    }
     /// Applies an entry.
     fn apply(&mut self, entry: &Entry<'_>) -> Result<()> {
         *self = match entry.value {
@@ -132,9 +126,6 @@ impl<T: StateValue> SlotStore for Vec<T> {
     fn sealed(&mut self, slot: usize) {
         self[slot].sealed();
     }
-    fn pinned(&self, slot: usize) -> bool {
-        self[slot].pinned()
-    }
     fn apply(&mut self, slot: usize, entry: &Entry<'_>) -> Result<()> {
         self[slot].apply(entry)
     }
@@ -153,8 +144,9 @@ pub struct TableSpec {
     pub max_parallelism: u32,
     /// Bytes at the front of keys (window bounds) that do not choose the key group.
     pub prefix: usize,
-    /// Rows may leave memory between two loads: the owner keeps no slots across them,
-    /// asks for other keys with [`KeyedTable::fetch`] first, and walks no live slots.
+    /// Rows may leave memory between two loads: the owner keeps no slots across them except
+    /// in timers ([`KeyedTable::set_timer`]), asks for other keys with
+    /// [`KeyedTable::fetch`] first, and walks all of them with [`KeyedTable::bring_group`].
     pub spills: bool,
 }
 
@@ -170,6 +162,7 @@ pub struct KeyedTable<S> {
     /// A full seal has been made, deltas can follow.
     sealed: bool,
     spill: Spill,
+    timers: Timers,
     /// The values, addressed by slot.
     pub store: S,
 }
@@ -185,6 +178,7 @@ impl<S: SlotStore> KeyedTable<S> {
             gone: 0,
             sealed: false,
             spill: Spill::default(),
+            timers: Timers::default(),
             store,
         }
     }
@@ -422,63 +416,6 @@ impl<S: SlotStore> KeyedTable<S> {
             self.forget(&gone)?;
         }
         self.spill.sealed();
-        Ok(())
-    }
-
-    /// Adds the runs of a sealed table whose key groups `owned` accepts. Runs of a chain
-    /// are to be given oldest first.
-    pub fn restore(&mut self, sealed: &SealedTable, owned: impl Fn(u32) -> bool) -> Result<()> {
-        if sealed.name != self.spec.name {
-            return Ok(());
-        }
-        if sealed.version != self.spec.version {
-            return Err(Error::data(format!(
-                "state table '{}' was written in version {}, this build reads version {}",
-                sealed.name, sealed.version, self.spec.version
-            )));
-        }
-        for group in sealed.groups.iter().filter(|g| owned(g.key_group)) {
-            self.restore_run(RunReader::new(group.run.open()?)?)?;
-            if self.spec.spills {
-                self.relieve()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn restore_run<R: Read>(&mut self, mut run: RunReader<R>) -> Result<()> {
-        while run.next_key()? {
-            let cleared = run.cleared();
-            let mut more = run.advance()?;
-            let (slot, created) = self.index.get_or_insert(hash_key(run.key()), run.key());
-            if created {
-                self.store.resize(self.index.slots());
-                self.recall(&[slot])?;
-            } else if cleared {
-                self.store.clear(slot as usize);
-            }
-            self.revive(slot);
-            if self.spec.ttl > 0 {
-                self.stamps.resize(self.index.slots(), NO_STAMP);
-            }
-            if !more && (cleared || (created && self.index.flags(slot) & COLD == 0)) {
-                self.remove(slot);
-                continue;
-            }
-            if cleared && created {
-                self.store.clear(slot as usize);
-            }
-            *self.index.flags_mut(slot) &= !FRESH;
-            while more {
-                let entry = run.entry();
-                if self.spec.ttl > 0 && entry.value.is_some() {
-                    self.stamps[slot as usize] = entry.stamp;
-                }
-                self.store.apply(slot as usize, &entry)?;
-                more = run.advance()?;
-            }
-            self.store.sealed(slot as usize);
-        }
         Ok(())
     }
 }

@@ -10,15 +10,15 @@ use std::collections::BTreeMap;
 use weir_core::Result;
 use weir_core::keys::EncodedKeys;
 
-use super::{CLEARED, COLD, DIRTY, FRESH, GONE, HOT, KeyedTable, SEALED, SlotStore, StateValue};
+use super::{COLD, DIRTY, FRESH, GONE, HOT, KeyedTable, SlotStore, StateValue};
 use crate::cold::Cold;
 use crate::memory;
-use crate::run::{Entries, NO_STAMP, Run, RunWriter, SealedGroup, each_entry};
+use crate::run::{Entries, NO_STAMP, Run, RunWriter, SealedGroup};
 
 /// Slots that a table keeps whatever the budget says.
 const FLOOR: usize = 8192;
 /// Longest key on disk, bytes; longer ones stay in memory.
-const MAX_KEY: usize = 60_000;
+pub(super) const MAX_KEY: usize = 60_000;
 
 /// What a table knows of its rows on disk.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ pub(super) struct Spill {
     cap: usize,
     /// Clock hand.
     hand: u32,
-    recalled: Vec<u32>,
+    pub(super) recalled: Vec<u32>,
 }
 
 impl Spill {
@@ -133,7 +133,7 @@ impl<S: SlotStore> KeyedTable<S> {
                 continue;
             }
             if flags & GONE == 0 {
-                if self.store.pinned(slot as usize) || self.index.key(slot).len() > MAX_KEY {
+                if self.index.key(slot).len() > MAX_KEY {
                     continue;
                 }
                 taken += 1;
@@ -149,11 +149,22 @@ impl<S: SlotStore> KeyedTable<S> {
     /// Moves slots to disk.
     pub(super) fn evict(&mut self, count: usize) -> Result<()> {
         let victims = self.victims(count);
+        self.dismiss(&victims)?;
+        // What has to stay is not looked at again before there is more of it.
+        self.spill.cap = self.spill.cap.max(self.index.len());
+        Ok(())
+    }
+
+    /// Moves slots, given with their places in the order of runs, to disk.
+    pub(super) fn dismiss(&mut self, victims: &[(u32, u64, u32)]) -> Result<()> {
         let Some(mut cold) = self.spill.cold.take() else { return Ok(()) };
-        let done = self.write_cold(&mut cold, &victims);
+        let done = self.write_cold(&mut cold, victims);
+        let index = &self.index;
+        let key = |s: u32| Some(index.key(s)).filter(|_| index.flags(s) & GONE == 0);
+        let done = done.and_then(|()| self.timers.evict(&cold, victims, key));
         self.spill.cold = Some(cold);
         done?;
-        for (_, _, slot) in victims {
+        for &(_, _, slot) in victims {
             if self.index.flags(slot) & GONE != 0 {
                 self.gone -= 1;
             } else {
@@ -161,8 +172,6 @@ impl<S: SlotStore> KeyedTable<S> {
             }
             self.drop_slot(slot);
         }
-        // What has to stay is not looked at again before there is more of it.
-        self.spill.cap = self.spill.cap.max(self.index.len());
         Ok(())
     }
 
@@ -227,6 +236,15 @@ impl<S: SlotStore> KeyedTable<S> {
         })
     }
 
+    /// Drops new slots that had no record on disk.
+    pub(super) fn drop_missing(&mut self, created: &[u32]) {
+        for &slot in created {
+            if self.index.flags(slot) & COLD == 0 {
+                self.drop_slot(slot);
+            }
+        }
+    }
+
     fn drop_slot(&mut self, slot: u32) {
         if let Some(stamp) = self.stamps.get_mut(slot as usize) {
             *stamp = NO_STAMP;
@@ -255,11 +273,7 @@ impl<S: SlotStore> KeyedTable<S> {
         let created = self.index.hydrate_new(keys, &mut slots);
         self.store.resize(self.index.slots());
         self.recall(&created)?;
-        for slot in created {
-            if self.index.flags(slot) & COLD == 0 {
-                self.drop_slot(slot);
-            }
-        }
+        self.drop_missing(&created);
         for slot in slots {
             if self.index.is_live(slot) {
                 *self.index.flags_mut(slot) |= HOT;
@@ -278,22 +292,11 @@ impl<S: SlotStore> KeyedTable<S> {
     }
 
     fn read_cold(&mut self, cold: &mut Cold, slots: &[u32]) -> Result<()> {
-        if self.spec.ttl > 0 {
-            self.stamps.resize(self.index.slots(), NO_STAMP);
-        }
         let mut places: Vec<(u32, u64, u32)> = slots.iter().map(|&s| self.place(s)).collect();
         places.sort_unstable();
         for (group, hash, slot) in places {
             let Some(record) = cold.get((group, hash, self.index.key(slot)))? else { continue };
-            each_entry(record.as_ref(), |entry| {
-                if let Some(stamp) = self.stamps.get_mut(slot as usize) {
-                    *stamp = entry.stamp;
-                }
-                self.store.apply(slot as usize, entry)
-            })?;
-            self.store.sealed(slot as usize);
-            let flags = self.index.flags_mut(slot);
-            *flags = (*flags | SEALED | COLD | FRESH) & !(DIRTY | CLEARED);
+            self.fill(slot, record.as_ref())?;
             self.spill.recalled.push(slot);
         }
         Ok(())

@@ -7,9 +7,7 @@ use arrow::array::{ArrayRef, Int64Array};
 use super::*;
 use crate::bytes::put_i64;
 use crate::cold::ColdStore;
-
-/// A value that has to stay in memory.
-const PINNED: i64 = i64::MIN;
+use crate::run::RunReader;
 
 impl StateValue for i64 {
     fn write(&self, out: &mut Vec<u8>) {
@@ -17,9 +15,6 @@ impl StateValue for i64 {
     }
     fn read(input: &mut Reader<'_>) -> Result<Self> {
         input.i64()
-    }
-    fn pinned(&self) -> bool {
-        *self == PINNED
     }
 }
 
@@ -235,13 +230,96 @@ fn seals_of_a_spilling_table_hold_everything() {
     }
 }
 
+/// Takes the timers up to a time, with the keys they belong to.
+fn due(t: &mut KeyedTable<Vec<i64>>, until: i64) -> Vec<(i64, i64)> {
+    let mut all = Vec::new();
+    while let Some((at, slot)) = t.due(until).unwrap() {
+        all.push((at, t.store[slot as usize]));
+    }
+    all
+}
+
 #[test]
-fn pinned_slots_stay() {
+fn timers_bring_slots_back_in_time_order() {
     let dir = tempfile::tempdir().unwrap();
     let (_store, mut t) = spilling(dir.path());
-    put(&mut t, &(0..100).collect::<Vec<_>>(), |k| if k < 10 { PINNED } else { k });
+    let set = |t: &mut KeyedTable<Vec<i64>>, key: i64, at: i64| {
+        put(t, &[key], |k| k);
+        let k = keys(&[key]);
+        let slot = t.peek(k.hash(0), k.key(0), 0).unwrap();
+        t.set_timer(at, slot);
+    };
+    (0..100).for_each(|key| set(&mut t, key, 1000 - key));
+    set(&mut t, 5, 7);
     t.evict(usize::MAX).unwrap();
-    assert_eq!(t.len(), 10);
-    assert_eq!(get(&t, 3), Some(PINNED));
-    assert_eq!(in_memory_and_on_disk(&mut t, 50), Some(50));
+    // One more key in memory, one that is back, one that is gone.
+    set(&mut t, 200, 950);
+    t.fetch(&keys(&[50, 60])).unwrap();
+    let k = keys(&[60]);
+    let slot = t.peek(k.hash(0), k.key(0), 0).unwrap();
+    t.remove(slot);
+    assert_eq!((t.len(), t.first_timer()), (2, Some(7)));
+    assert_eq!(due(&mut t, 901), [(7, 5), (901, 99)]);
+    assert_eq!(t.first_timer(), Some(902));
+    t.evict(usize::MAX).unwrap();
+    let rest: Vec<(i64, i64)> = due(&mut t, i64::MAX);
+    let mut expected: Vec<(i64, i64)> =
+        (0..99).filter(|&k| k != 60).map(|k| (1000 - k, k)).chain([(950, 200)]).collect();
+    expected.sort_unstable();
+    assert_eq!(rest, expected);
+    assert_eq!(t.first_timer(), None);
+}
+
+#[test]
+fn a_restore_sets_timers_of_slots_that_leave_memory_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut t = table(0);
+    put(&mut t, &(0..50).collect::<Vec<_>>(), |k| k);
+    let sealed = t.seal(true).unwrap();
+    let (_store, mut restored) = spilling(dir.path());
+    for half in [0..64, 64..128] {
+        let timer = |s: &mut Vec<i64>, slot: usize, _: &[u8], set: &mut dyn FnMut(i64)| {
+            set(100 + s[slot]);
+            Ok(())
+        };
+        restored.restore_with(&sealed, |g| half.contains(&g), timer).unwrap();
+        restored.evict(usize::MAX).unwrap();
+    }
+    assert_eq!(due(&mut restored, 149), (0..50).map(|k| (100 + k, k)).collect::<Vec<_>>());
+}
+
+#[test]
+fn groups_come_whole_and_go_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, mut t) = spilling(dir.path());
+    put(&mut t, &(0..500).collect::<Vec<_>>(), |k| k);
+    t.seal(false).unwrap();
+    t.evict(400).unwrap();
+    let odd = |key: &[u8]| key[1] % 2 == 1;
+    let mut seen: Vec<i64> = Vec::new();
+    let residents = t.by_group(odd);
+    let mut groups = t.groups_on_disk();
+    groups.extend(residents.iter().map(|r| r.0));
+    for group in groups {
+        let slots = t.bring_group(group, odd).unwrap();
+        let here = residents.iter().filter(|r| r.0 == group).map(|r| r.1);
+        let all: Vec<u32> = slots.into_iter().chain(here).collect();
+        seen.extend(all.iter().map(|&s| t.store[s as usize]));
+        all.iter().for_each(|&s| t.remove(s));
+        t.dismiss_slots(&all).unwrap();
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (1..500).step_by(2).collect::<Vec<_>>());
+    let delta = t.seal(false).unwrap();
+    let mut deleted = 0;
+    for g in &delta.groups {
+        let mut r = RunReader::new(g.run.open().unwrap()).unwrap();
+        while r.next_key().unwrap() {
+            assert!(r.cleared() && odd(r.key()) && !r.advance().unwrap());
+            deleted += 1;
+        }
+    }
+    assert_eq!(deleted, 250);
+    assert_eq!(in_memory_and_on_disk(&mut t, 7), None);
+    assert_eq!(in_memory_and_on_disk(&mut t, 8), Some(8));
 }
