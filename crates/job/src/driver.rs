@@ -316,6 +316,7 @@ impl Attempt {
             testing: spec.testing,
             notices,
         })?;
+        config.pieces = io.pieces.clone();
         let handle = weir_runtime::run(built.graph, config)?;
         Ok(Self {
             handle,

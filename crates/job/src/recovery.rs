@@ -193,7 +193,7 @@ pub fn tables(found: &Found, instance: &InstanceState) -> Result<Vec<SealedTable
     let mut chain = Vec::new();
     for run in &instance.runs {
         chain.extend(match &run.data {
-            RunData::Inline(blob) => run_file::decode(&blob.0)?,
+            RunData::Inline(blob) => run_file::decode(blob.0.clone())?,
             RunData::File { path, .. } => found.read_run(path)?,
         });
     }

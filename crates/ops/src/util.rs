@@ -12,7 +12,7 @@ use weir_core::{ChangeBatch, Error, Result, RowKind, Schema};
 use weir_runtime::{Barrier, BarrierKind, Seal, TaskContext};
 use weir_spec::SortKey;
 use weir_state::rows::ROW_VERSION;
-use weir_state::{KeyedTable, RowCodec, RowDecoder, SlotStore, TableSpec};
+use weir_state::{KeyedTable, PieceTarget, RowCodec, RowDecoder, SlotStore, TableSpec};
 
 pub const PLUS_I: u8 = RowKind::Insert as u8;
 pub const MINUS_U: u8 = RowKind::UpdateBefore as u8;
@@ -151,7 +151,10 @@ pub fn seal_table<S: SlotStore>(
 ) -> Result<()> {
     // Behind the end of all input nothing asks the state again.
     if barrier.kind != BarrierKind::EndOfInput {
-        seal.tables.push(table.seal(barrier.full)?);
+        let target =
+            |sink: &Arc<_>| PieceTarget { sink: Arc::clone(sink), table: seal.tables.len() };
+        let target = seal.pieces.as_ref().map(target);
+        seal.tables.push(table.seal_to(barrier.full, target.as_ref())?);
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::message::{Barrier, Control};
 use crate::metrics::{NodeMetrics, NodeSnapshot, snapshot};
 use crate::operator::{Out, Seal, TaskContext};
 use crate::pipeline::{Head, Pipeline, Stage, Target};
-use crate::report::{Report, Reporter};
+use crate::report::{PieceStore, Report, Reporter};
 use crate::shared::JobShared;
 use crate::worker::Worker;
 
@@ -42,6 +42,8 @@ pub struct RunConfig {
     pub epoch: u64,
     /// State to start from.
     pub restore: RestoredState,
+    /// Takes large tables of checkpoints while they are sealed.
+    pub pieces: Option<Arc<dyn PieceStore>>,
 }
 
 impl Default for RunConfig {
@@ -54,6 +56,7 @@ impl Default for RunConfig {
             aligned: true,
             epoch: 0,
             restore: RestoredState::new(),
+            pieces: None,
         }
     }
 }
@@ -175,7 +178,8 @@ pub fn run(graph: JobGraph, config: RunConfig) -> Result<JobHandle> {
         let context = TaskContext { subtask, parallelism, max_parallelism: config.max_parallelism };
         let mut pipelines = Vec::new();
         for p in &layout.pipelines {
-            let reporter = Reporter { sender: report_sender.clone(), subtask };
+            let (sender, pieces) = (report_sender.clone(), config.pieces.clone());
+            let reporter = Reporter { sender, subtask, pieces };
             pipelines.push(wiring.pipeline(p, &context, reporter)?);
         }
         let (sender, receiver) = unbounded();

@@ -36,5 +36,5 @@ pub use message::{Barrier, BarrierKind, Mark};
 pub use metrics::NodeSnapshot;
 pub use operator::{Operator, Out, Seal, SourcePoll, SourceTask, Step, TaskContext};
 pub use partition::Partitioner;
-pub use report::{Cost, Report};
+pub use report::{Cost, PieceStore, Report};
 pub use time::now_ms;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use weir_core::{ChangeBatch, Result, keys};
-use weir_state::SealedTable;
+use weir_state::{PieceSink, SealedTable};
 
 use crate::message::{Barrier, Mark, Message};
 use crate::metrics::NodeMetrics;
@@ -100,6 +100,8 @@ pub struct Seal {
     pub committables: Vec<Vec<u8>>,
     /// Split positions of sources.
     pub positions: Vec<Vec<u8>>,
+    /// Takes large tables while they are sealed, where the barrier's seals may go there.
+    pub pieces: Option<Arc<dyn PieceSink>>,
 }
 
 /// An operator instance: synchronous, called per batch by one worker thread.

@@ -321,11 +321,13 @@ impl Pipeline {
     fn seal(&mut self, stage: usize, barrier: Barrier) -> Result<()> {
         let s = &mut self.stages[stage];
         self.current = stage;
-        let mut seal = Seal::default();
+        let pieces = self.reporter.pieces(barrier, s.node);
+        let mut seal = Seal { pieces, ..Seal::default() };
         let start = Instant::now();
         if let Some(op) = &mut s.operator {
             op.barrier(&barrier, &mut seal).map_err(|e| e.context(s.name.clone()))?;
         }
+        seal.pieces = None;
         let alignment = match &self.head {
             Head::Gate(gate) => gate.alignment,
             Head::Source { .. } => Duration::ZERO,

@@ -1,10 +1,13 @@
 //! What instances report about barriers.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use weir_state::PieceSink;
 
-use crate::message::Barrier;
+use crate::message::{Barrier, BarrierKind};
 use crate::operator::Seal;
 
 /// One node instance has passed a barrier (or will never pass it).
@@ -33,12 +36,25 @@ pub struct Cost {
     pub seal: Duration,
 }
 
+/// Takes large tables of checkpoints while they are sealed.
+pub trait PieceStore: Send + Sync + fmt::Debug {
+    /// The sink for the seal of one node instance.
+    fn sink(&self, epoch: u64, node: usize, subtask: usize) -> Arc<dyn PieceSink>;
+}
+
 pub(crate) struct Reporter {
     pub sender: Sender<Report>,
     pub subtask: usize,
+    pub pieces: Option<Arc<dyn PieceStore>>,
 }
 
 impl Reporter {
+    /// The sink for large tables at a barrier; savepoints are written elsewhere.
+    pub fn pieces(&self, barrier: Barrier, node: usize) -> Option<Arc<dyn PieceSink>> {
+        let store = self.pieces.as_ref().filter(|_| barrier.kind == BarrierKind::Checkpoint)?;
+        Some(store.sink(barrier.epoch, node, self.subtask))
+    }
+
     pub fn send(&self, node: usize, barrier: Barrier, seal: Seal, cost: Cost, finished: bool) {
         // Nobody listens any more once the handle is gone.
         let report = Report { barrier, node, subtask: self.subtask, seal, cost, finished };

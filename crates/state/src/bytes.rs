@@ -40,6 +40,16 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    /// Bytes that are still to be read.
+    pub fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// The next byte, which stays to be read.
+    pub fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
     /// The next `n` bytes.
     pub fn take(&mut self, n: usize) -> Result<&'a [u8]> {
         if n > self.rest.len() {

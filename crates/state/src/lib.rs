@@ -23,6 +23,7 @@ pub mod cold;
 pub mod index;
 mod loose;
 pub mod memory;
+mod pieces;
 pub mod rows;
 pub mod run;
 pub mod table;
@@ -30,6 +31,7 @@ mod value;
 
 pub use bytes::Reader;
 pub use index::KeyIndex;
+pub use pieces::{PieceSink, PieceTarget, sorted_run};
 pub use rows::{EncodedRows, RowCodec, RowDecoder};
 pub use run::{
     Entries, Entry, MergeRules, NO_STAMP, Run, RunReader, RunSource, RunWriter, SealedGroup,

@@ -80,6 +80,13 @@ pub enum Run {
     Bytes(Vec<u8>),
     /// Produced while it is read, off the worker thread.
     Stream(Arc<dyn RunSource>),
+    /// Its records went to a [`crate::PieceSink`] while the seal was made; whoever stores
+    /// the seal knows where they are.
+    Pieces,
+}
+
+fn away() -> Error {
+    Error::internal("the records of this run are with the sink that took them")
 }
 
 impl Run {
@@ -88,6 +95,7 @@ impl Run {
         match self {
             Run::Bytes(bytes) => Ok(Box::new(Cursor::new(bytes.as_slice()))),
             Run::Stream(source) => source.open(),
+            Run::Pieces => Err(away()),
         }
     }
 
@@ -99,6 +107,7 @@ impl Run {
                 Ok(bytes.len() as u64)
             }
             Run::Stream(source) => source.write_to(out),
+            Run::Pieces => Err(away()),
         }
     }
 
@@ -121,6 +130,7 @@ impl PartialEq for Run {
         match (self, other) {
             (Run::Bytes(a), Run::Bytes(b)) => a == b,
             (Run::Stream(a), Run::Stream(b)) => Arc::ptr_eq(a, b),
+            (Run::Pieces, Run::Pieces) => true,
             _ => false,
         }
     }
@@ -159,6 +169,11 @@ impl Entries {
     /// Says of the record that begins at a byte that older entries do not count.
     pub(crate) fn clear_older(&mut self, start: usize) {
         self.bytes[start] = KEY_CLEARED;
+    }
+
+    /// Adds records to bytes that may be none.
+    pub(crate) fn on(bytes: Vec<u8>) -> Self {
+        Self { bytes, value: Vec::new() }
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
@@ -231,6 +246,40 @@ pub(crate) fn put_key(out: &mut Vec<u8>, key: &[u8], cleared: bool) {
 pub(crate) fn key_of_record(record: &[u8]) -> &[u8] {
     let mut r = Reader::new(record.get(1..).unwrap_or_default());
     r.bytes().unwrap_or_default()
+}
+
+/// Calls `each` with key and bytes of every record of `piece`.
+///
+/// # Errors
+///
+/// The bytes are not whole records.
+pub(crate) fn each_record<'a>(
+    piece: &'a [u8],
+    mut each: impl FnMut(&'a [u8], &'a [u8]),
+) -> Result<()> {
+    let mut at = 0;
+    while at < piece.len() {
+        let mut r = Reader::new(&piece[at..]);
+        let tag = r.u8()?;
+        if tag != KEY && tag != KEY_CLEARED {
+            return Err(Error::data(format!("a piece of state holds an unknown record {tag}")));
+        }
+        let key = r.bytes()?;
+        while r.peek().is_some_and(|tag| (PUT..=DELETE).contains(&tag)) {
+            let tag = r.u8()?;
+            r.bytes()?;
+            if tag == PUT_STAMPED {
+                r.i64()?;
+            }
+            if tag != DELETE {
+                r.bytes()?;
+            }
+        }
+        let end = piece.len() - r.remaining();
+        each(key, &piece[at..end]);
+        at = end;
+    }
+    Ok(())
 }
 
 /// Writes a run: keys in the order of [`key_order`].

@@ -1,6 +1,7 @@
 //! The thread that stores, decides, commits and cleans for one run of a job. Tasks run
 //! in order; answers come back as facts for the coordinator.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -8,12 +9,15 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use weir_connect::api::Committer;
 use weir_core::{Error, Result};
+use weir_runtime::PieceStore;
 use weir_state::SealedTable;
 
 use super::coordinator::{Command, Decision, Fact};
 use super::manifest::{
     InstanceState, Manifest, ManifestKind, OperatorState, RunData, RunRef, RunTable,
 };
+use super::patience::Patience;
+use super::pieces::{Arriving, Desk, Piece};
 use super::run_file;
 use super::storage::{Places, Storage};
 use super::store::{self, JobStore, METADATA};
@@ -66,54 +70,97 @@ pub struct Task {
     pub history: Vec<super::history::CheckpointStats>,
 }
 
+/// What the thread is given to do.
+pub enum Work {
+    /// Part of a seal.
+    Piece(Piece),
+    /// A command.
+    Task(Task),
+    /// Nothing comes after this.
+    End,
+}
+
 /// A failure that ends the job rather than the checkpoint.
 pub type IoResult = Result<Fact>;
 
 /// Handle to the thread. Dropping it lets the thread finish what it has.
 pub struct IoThread {
-    tasks: Option<Sender<Task>>,
+    work: Sender<Work>,
     /// Its answers.
     pub facts: Receiver<IoResult>,
+    /// Takes large tables while they are sealed, where that is possible.
+    pub pieces: Option<Arc<dyn PieceStore>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl IoThread {
     /// Starts the thread.
-    pub fn start(mut context: IoContext) -> Result<Self> {
-        let (tasks, inbox) = unbounded::<Task>();
+    pub fn start(context: IoContext) -> Result<Self> {
+        let (work, inbox) = unbounded::<Work>();
         let (answers, facts) = unbounded();
+        let (desk, spare) = Desk::new(work.clone(), context.testing != Testing::default());
+        let local = context.store.as_ref().is_some_and(|s| s.run_path(0, 0, 0).is_some());
+        let pieces = local.then(|| Arc::new(desk) as Arc<dyn PieceStore>);
+        let mut io = Io { context, arriving: Arriving::default(), spare };
         let name = "checkpoint-io".to_owned();
-        let thread = std::thread::Builder::new().name(name).spawn(move || {
-            for task in inbox {
-                if let Some(answer) = context.execute(task)
-                    && answers.send(answer).is_err()
-                {
-                    return;
-                }
-            }
-        })?;
-        Ok(Self { tasks: Some(tasks), facts, thread: Some(thread) })
+        let thread =
+            std::thread::Builder::new().name(name).spawn(move || io.run(&inbox, &answers))?;
+        Ok(Self { work, facts, pieces, thread: Some(thread) })
     }
 
     /// Queues a task.
     pub fn send(&self, task: Task) {
-        if let Some(tasks) = &self.tasks {
-            // A thread that is gone has left its error among the answers.
-            let _ = tasks.send(task);
-        }
+        // A thread that is gone has left its error among the answers.
+        let _ = self.work.send(Work::Task(task));
     }
 }
 
 impl Drop for IoThread {
     fn drop(&mut self) {
-        self.tasks = None;
+        let _ = self.work.send(Work::End);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-impl IoContext {
+/// The thread's own.
+struct Io {
+    context: IoContext,
+    arriving: Arriving,
+    spare: Sender<Vec<u8>>,
+}
+
+impl Deref for Io {
+    type Target = IoContext;
+    fn deref(&self) -> &IoContext {
+        &self.context
+    }
+}
+
+impl DerefMut for Io {
+    fn deref_mut(&mut self) -> &mut IoContext {
+        &mut self.context
+    }
+}
+
+impl Io {
+    fn run(&mut self, inbox: &Receiver<Work>, answers: &Sender<IoResult>) {
+        for work in inbox {
+            match work {
+                Work::End => return,
+                Work::Piece(piece) => self.add_piece(piece),
+                Work::Task(task) => {
+                    if let Some(answer) = self.execute(task)
+                        && answers.send(answer).is_err()
+                    {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
     fn execute(&mut self, task: Task) -> Option<IoResult> {
         if let Err(e) = self.testing.step() {
             return Some(Err(e));
@@ -146,6 +193,7 @@ impl IoContext {
                 Some(Ok(Fact::Committed { epoch }))
             }
             Command::Completed { epoch } => {
+                self.arriving.forget(epoch);
                 if let Some(store) = &self.store {
                     let cleaned = store
                         .mark_committed(epoch)
@@ -168,39 +216,37 @@ impl IoContext {
             Command::Decide(decision) => decision.epoch,
             _ => return,
         };
+        self.extend_deadline(epoch);
+    }
+
+    fn extend_deadline(&mut self, epoch: u64) {
         if epoch > self.deadline.0 {
             self.deadline = (epoch, Instant::now() + self.patience);
         }
     }
 
-    /// Tries again while storage fails, and says so.
-    fn persist<T>(&self, what: &str, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
-        let (_, deadline) = self.deadline;
-        let mut pause = Duration::from_millis(100);
-        let mut told = false;
-        loop {
-            match attempt() {
-                Ok(done) => {
-                    if told {
-                        let _ = self.notices.send(format!("{what}: works again"));
-                    }
-                    return Ok(done);
-                }
-                Err(e) if e.kind() != weir_core::ErrorKind::Io => return Err(e),
-                Err(e) if Instant::now() + pause >= deadline => return Err(e),
-                Err(e) => {
-                    if !std::mem::replace(&mut told, true) {
-                        let _ = self.notices.send(format!("{what} fails and is tried again: {e}"));
-                    }
-                }
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_secs(5));
-        }
+    fn patience(&self) -> Patience {
+        Patience { deadline: self.deadline.1, notices: self.notices.clone() }
+    }
+
+    fn persist<T>(&self, what: &str, attempt: impl FnMut() -> Result<T>) -> Result<T> {
+        self.patience().persist(what, attempt)
+    }
+
+    fn add_piece(&mut self, piece: Piece) {
+        let (epoch, node, subtask) = piece.seal;
+        self.extend_deadline(epoch);
+        let patience = self.patience();
+        let path = self.store.as_ref().and_then(|s| s.run_path(epoch, node, subtask));
+        self.arriving.add(&piece, &path.unwrap_or_default(), patience);
+        let mut buffer = piece.bytes;
+        buffer.clear();
+        // More than are kept go back to the allocator.
+        let _ = self.spare.try_send(buffer);
     }
 
     fn store_run(
-        &self,
+        &mut self,
         (node, subtask): (usize, usize),
         epoch: u64,
         savepoint: Option<&str>,
@@ -209,6 +255,12 @@ impl IoContext {
         if run_file::in_memory(tables).is_some_and(|n| n <= INLINE_BYTES) {
             let (bytes, summary) = run_file::encode(tables)?;
             return Ok((RunData::Inline(super::manifest::Blob(bytes)), summary));
+        }
+        if run_file::has_pieces(tables) {
+            let store = self.store.as_ref();
+            let path = store.map_or_else(String::new, |s| s.run_name(epoch, node, subtask));
+            let (bytes, summary) = self.arriving.complete((epoch, node, subtask), tables)?;
+            return Ok((RunData::File { path, bytes }, summary));
         }
         let (root, path) = match (savepoint, &self.store) {
             (Some(folder), _) => {

@@ -4,7 +4,8 @@
 //! carries the commands out on a thread of its own, so that workers never wait for
 //! storage; [`store`] knows the layout of a job's directory and what is garbage;
 //! [`manifest`] is the file whose creation is the decision; [`run_file`] keeps sealed
-//! tables; [`storage`] are the two or three operations needed of a file system.
+//! tables, [`pieces`] brings large ones there while they are sealed, past the page cache
+//! ([`staged`]); [`patience`] tries again while storage fails; [`storage`] are the two or three operations needed of a file system.
 //!
 //! Layout, close to Flink's:
 //!
@@ -24,6 +25,9 @@ pub mod history;
 pub mod io;
 pub mod manifest;
 pub mod options;
+pub mod patience;
+pub mod pieces;
 pub mod run_file;
+pub mod staged;
 pub mod storage;
 pub mod store;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use weir_core::{Error, Options, Result};
 use weir_lake::objects::{Objects, is_object_uri};
+
+use super::staged::{Staged, staged_name};
 
 /// Writes an object's content.
 pub type Fill<'a> = &'a mut dyn FnMut(&mut dyn Write) -> Result<()>;
@@ -154,17 +156,16 @@ struct Local {
 
 impl Local {
     /// A synced temporary file in the folder of the object.
-    fn stage(&self, name: &str, fill: Fill<'_>) -> Result<(PathBuf, PathBuf)> {
+    fn stage(&self, name: &str, bytes: &[u8]) -> Result<(PathBuf, PathBuf)> {
         let path = self.root.join(name);
         let folder = path.parent().unwrap_or(&self.root);
         fs::create_dir_all(folder).map_err(|e| failed("create", folder, &e))?;
-        let staged = folder.join(format!(".{}.tmp", uuid::Uuid::new_v4().simple()));
-        let mut write = || -> Result<()> {
-            let file = fs::File::create_new(&staged).map_err(|e| failed("create", &staged, &e))?;
-            let mut out = BufWriter::with_capacity(1 << 18, file);
-            fill(&mut out).map_err(|e| e.context(format!("cannot write {}", path.display())))?;
-            out.flush().map_err(|e| failed("write", &path, &e))?;
-            out.get_ref().sync_all().map_err(|e| failed("write", &path, &e))
+        let staged = folder.join(staged_name());
+        let write = || -> Result<()> {
+            let mut file =
+                fs::File::create_new(&staged).map_err(|e| failed("create", &staged, &e))?;
+            let written = file.write_all(bytes).and_then(|()| file.sync_all());
+            written.map_err(|e| failed("write", &path, &e))
         };
         write().inspect_err(|_| {
             let _ = fs::remove_file(&staged);
@@ -185,13 +186,16 @@ fn sync_folder(path: &Path) -> Result<()> {
 
 impl Storage for Local {
     fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.put_with(name, &mut |out| Ok(out.write_all(bytes)?))
+        let (staged, path) = self.stage(name, bytes)?;
+        fs::rename(&staged, &path).map_err(|e| failed("write", &path, &e))?;
+        sync_folder(&path)
     }
 
     fn put_with(&self, name: &str, fill: Fill<'_>) -> Result<()> {
-        let (staged, path) = self.stage(name, fill)?;
-        fs::rename(&staged, &path).map_err(|e| failed("write", &path, &e))?;
-        sync_folder(&path)
+        let path = self.root.join(name);
+        let mut staged = Staged::create(path.clone(), None)?;
+        fill(&mut staged).map_err(|e| e.context(format!("cannot write {}", path.display())))?;
+        staged.publish()
     }
 
     fn local_path(&self, name: &str) -> Option<PathBuf> {
@@ -199,7 +203,7 @@ impl Storage for Local {
     }
 
     fn create(&self, name: &str, bytes: &[u8]) -> Result<bool> {
-        let (staged, path) = self.stage(name, &mut |out| Ok(out.write_all(bytes)?))?;
+        let (staged, path) = self.stage(name, bytes)?;
         // A hard link appears at once and fails when the name is taken.
         let linked = fs::hard_link(&staged, &path);
         let _ = fs::remove_file(&staged);

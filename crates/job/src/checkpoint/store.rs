@@ -2,6 +2,7 @@
 //! the newest complete checkpoint is found.
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use weir_core::{Error, Result};
@@ -9,6 +10,7 @@ use weir_state::SealedTable;
 
 use super::manifest::{Manifest, ManifestKind, RunData};
 use super::run_file;
+use super::staged;
 use super::storage::{Places, Storage};
 
 /// Name of a manifest within its directory.
@@ -43,6 +45,10 @@ impl JobStore {
             if store.root.create(&name, owner.as_bytes())? {
                 if let Some(old) = store.generation.checked_sub(8) {
                     store.root.delete(&format!("{}/owner/{old}", store.job_id))?;
+                }
+                // What an earlier run was writing when it died.
+                if let Some(shared) = store.root.local_path(&format!("{}/shared", store.job_id)) {
+                    staged::clear(&shared)?;
                 }
                 return Ok(store);
             }
@@ -79,6 +85,11 @@ impl JobStore {
     /// Name of a run file.
     pub fn run_name(&self, epoch: u64, node: usize, subtask: usize) -> String {
         format!("{}/shared/{}-{epoch}-{node}-{subtask}.run", self.job_id, self.generation)
+    }
+
+    /// Where a run file lies, if it is a local one.
+    pub fn run_path(&self, epoch: u64, node: usize, subtask: usize) -> Option<PathBuf> {
+        self.root.local_path(&self.run_name(epoch, node, subtask))
     }
 
     /// Writes the manifest: the decision. The owner is checked before and after, so that a
@@ -264,7 +275,7 @@ fn read_run(root: &dyn Storage, path: &str, places: &Places) -> Result<Vec<Seale
     };
     match local {
         Some(path) => run_file::open(&path),
-        None => run_file::decode(&read_file(root, path, places)?),
+        None => run_file::decode(read_file(root, path, places)?),
     }
 }
 

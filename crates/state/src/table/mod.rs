@@ -4,6 +4,8 @@
 //! are due at a time, [`walk`] for all of them, [`restore`], [`crate::run`] for what is
 //! sealed.
 
+use std::collections::BTreeMap;
+
 use weir_core::Result;
 use weir_core::keys::{EncodedKeys, hash_key, key_group};
 
@@ -12,7 +14,8 @@ use self::timers::Timers;
 use crate::bytes::Reader;
 use crate::index::KeyIndex;
 use crate::loose::Loose;
-use crate::run::{Entries, Entry, NO_STAMP, SealedTable};
+use crate::pieces::{PieceTarget, Pieces};
+use crate::run::{Entries, Entry, NO_STAMP, Run, SealedTable};
 
 mod restore;
 mod spill;
@@ -346,18 +349,45 @@ impl<S: SlotStore> KeyedTable<S> {
     /// Seals the table: everything if `full` (and the first time), else what changed
     /// since the last seal, deletes included. One run per key group.
     pub fn seal(&mut self, full: bool) -> Result<SealedTable> {
+        self.seal_to(full, None)
+    }
+
+    /// Like [`KeyedTable::seal`]; the records of a large seal go to `target` as they are
+    /// made, and its runs are [`Run::Pieces`].
+    pub fn seal_to(&mut self, full: bool, target: Option<&PieceTarget>) -> Result<SealedTable> {
         let full = full || !std::mem::replace(&mut self.sealed, true);
         let slots = self.to_seal(full);
+        // What is on disk is merged with what is in memory when the run is written.
+        let target =
+            target.filter(|t| slots.len() >= t.sink.least_keys() && !self.spill.is_active());
+        let groups = match target {
+            Some(target) => self.sealed_pieces(full, &slots, target),
+            None => self.sealed_runs(full, &slots)?,
+        };
+        let groups = self.spill.sealed_groups(full, groups);
+        self.mark_sealed(full, &slots)?;
+        let (name, version) = (self.spec.name.clone(), self.spec.version);
+        Ok(SealedTable { name, version, full, groups })
+    }
+
+    fn sealed_runs(&self, full: bool, slots: &[u32]) -> Result<BTreeMap<u32, Run>> {
         let mut loose = Loose::default();
-        for &slot in &slots {
+        for &slot in slots {
             let (group, hash, _) = self.place(slot);
             let place = (group, hash, self.index.key(slot));
             loose.key(place, |entries| self.entries_of(slot, full, entries));
         }
-        let groups = self.spill.sealed_groups(full, loose.runs()?);
-        self.mark_sealed(full, &slots)?;
-        let (name, version) = (self.spec.name.clone(), self.spec.version);
-        Ok(SealedTable { name, version, full, groups })
+        loose.runs()
+    }
+
+    fn sealed_pieces(&self, full: bool, slots: &[u32], target: &PieceTarget) -> BTreeMap<u32, Run> {
+        let mut pieces = Pieces::new(target, self.spec.max_parallelism);
+        for &slot in slots {
+            let key = self.index.key(slot);
+            let group = self.group(self.index.hash(slot), key);
+            pieces.key(group, key, |entries| self.entries_of(slot, full, entries));
+        }
+        pieces.finish()
     }
 
     /// The slots that a seal holds.

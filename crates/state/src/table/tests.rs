@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, Int64Array};
 use super::*;
 use crate::bytes::put_i64;
 use crate::cold::ColdStore;
+use crate::pieces::{PieceSink, sorted_run};
 use crate::run::RunReader;
 
 impl StateValue for i64 {
@@ -322,4 +323,67 @@ fn groups_come_whole_and_go_again() {
     assert_eq!(deleted, 250);
     assert_eq!(in_memory_and_on_disk(&mut t, 7), None);
     assert_eq!(in_memory_and_on_disk(&mut t, 8), Some(8));
+}
+
+/// Keeps pieces by key group.
+#[derive(Debug, Default)]
+struct Taken(std::sync::Mutex<BTreeMap<u32, Vec<Vec<u8>>>>);
+
+impl PieceSink for Taken {
+    fn take(&self, table: usize, key_group: u32, piece: Vec<u8>) -> Vec<u8> {
+        assert_eq!(table, 3);
+        self.0.lock().unwrap().entry(key_group).or_default().push(piece);
+        Vec::new()
+    }
+    fn least_keys(&self) -> usize {
+        100
+    }
+}
+
+#[test]
+fn pieces_hold_what_a_seal_in_memory_holds() {
+    let taken = Arc::new(Taken::default());
+    let target = PieceTarget { sink: taken.clone(), table: 3 };
+    let (mut direct, mut pieced) = (table(0), table(0));
+    let all: Vec<i64> = (0..500_000).collect();
+    for t in [&mut direct, &mut pieced] {
+        put(t, &all, |k| k * 10);
+    }
+    for round in 0..3 {
+        let expected = direct.seal(false).unwrap();
+        let mut sealed = pieced.seal_to(false, Some(&target)).unwrap();
+        let pieces = std::mem::take(&mut *taken.0.lock().unwrap());
+        // Many changes leave at once, few stay.
+        assert_eq!(pieces.is_empty(), round == 2);
+        assert_eq!(pieces.values().any(|p| p.len() > 1), round == 0);
+        for g in &mut sealed.groups {
+            if let Some(pieces) = pieces.get(&g.key_group) {
+                assert_eq!(g.run, Run::Pieces);
+                assert!(g.run.open().is_err());
+                g.run = sorted_run(pieces).unwrap().into();
+            }
+            g.run = g.run.to_bytes().unwrap().into();
+        }
+        let bytes = |t: SealedTable| -> Vec<_> {
+            t.groups.iter().map(|g| (g.key_group, g.run.to_bytes().unwrap())).collect()
+        };
+        assert_eq!(bytes(sealed), bytes(expected));
+        let changed = if round == 0 { 1000 } else { 50 };
+        for t in [&mut direct, &mut pieced] {
+            put(t, &all[..changed], |k| -k);
+            let k = keys(&[17]);
+            let slot = t.peek(k.hash(0), k.key(0), 0).unwrap();
+            t.remove(slot);
+        }
+    }
+    let cut = taken_piece(&mut pieced, &target, &taken);
+    assert!(sorted_run(&[cut]).is_err());
+}
+
+/// A piece without its last byte.
+fn taken_piece(t: &mut KeyedTable<Vec<i64>>, target: &PieceTarget, taken: &Taken) -> Vec<u8> {
+    t.seal_to(true, Some(target)).unwrap();
+    let mut piece = taken.0.lock().unwrap().pop_first().unwrap().1.remove(0);
+    piece.pop();
+    piece
 }

@@ -1,0 +1,221 @@
+//! The way of large tables to their file while workers still seal them: workers hand over
+//! pieces, the thread of [`super::io`] writes them in the order of their arrival.
+//!
+//! A seal's pieces all arrive before the report of its barrier, and so before the command
+//! to store the seal, which completes the file. Files whose checkpoint was given up go
+//! with the next one that completes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use weir_core::{Error, Result};
+use weir_runtime::PieceStore;
+use weir_state::{PieceSink, SealedTable};
+
+use super::io::Work;
+use super::manifest::RunTable;
+use super::patience::Patience;
+use super::run_file::Writer;
+use super::staged::Staged;
+
+/// Keys from which a table leaves while it is sealed.
+const LEAST_KEYS: usize = 4096;
+/// Written buffers that are kept for the next pieces.
+const SPARE: usize = 256;
+
+/// Barrier, node and instance of a seal.
+pub type SealId = (u64, usize, usize);
+
+/// Records of a key group.
+pub struct Piece {
+    /// Of which seal.
+    pub seal: SealId,
+    /// Number of the table within the seal.
+    pub table: usize,
+    /// The key group.
+    pub key_group: u32,
+    /// The records.
+    pub bytes: Vec<u8>,
+}
+
+/// Gives workers their sinks.
+pub struct Desk {
+    work: Sender<Work>,
+    spare: Receiver<Vec<u8>>,
+    least_keys: usize,
+}
+
+impl Desk {
+    /// A desk that queues pieces, and where written buffers come back. `always`: small
+    /// tables go this way, too.
+    pub fn new(work: Sender<Work>, always: bool) -> (Self, Sender<Vec<u8>>) {
+        let (back, spare) = bounded(SPARE);
+        let least_keys = if always { 1 } else { LEAST_KEYS };
+        (Self { work, spare, least_keys }, back)
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("queued", &self.work.len()).finish_non_exhaustive()
+    }
+}
+
+impl PieceStore for Desk {
+    fn sink(&self, epoch: u64, node: usize, subtask: usize) -> Arc<dyn PieceSink> {
+        let (work, spare, least_keys) = (self.work.clone(), self.spare.clone(), self.least_keys);
+        Arc::new(Sink { seal: (epoch, node, subtask), work, spare, least_keys })
+    }
+}
+
+struct Sink {
+    seal: SealId,
+    work: Sender<Work>,
+    spare: Receiver<Vec<u8>>,
+    least_keys: usize,
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sink").field("seal", &self.seal).finish_non_exhaustive()
+    }
+}
+
+impl PieceSink for Sink {
+    fn take(&self, table: usize, key_group: u32, bytes: Vec<u8>) -> Vec<u8> {
+        let capacity = bytes.capacity();
+        // A thread that is gone has left its error among the answers.
+        let _ = self.work.send(Work::Piece(Piece { seal: self.seal, table, key_group, bytes }));
+        self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(capacity))
+    }
+
+    fn least_keys(&self) -> usize {
+        self.least_keys
+    }
+}
+
+/// The files of seals whose pieces have begun to arrive.
+#[derive(Default)]
+pub struct Arriving {
+    files: HashMap<SealId, Result<Writer<Staged>>>,
+}
+
+impl Arriving {
+    /// Writes a piece. A failure counts when the seal is stored.
+    pub fn add(&mut self, piece: &Piece, path: &Path, patience: Patience) {
+        let file = self.files.entry(piece.seal).or_insert_with(|| {
+            let staged = patience.persist("writing state", || {
+                Staged::create(path.to_owned(), Some(patience.clone()))
+            });
+            staged.and_then(Writer::new)
+        });
+        if let Ok(writer) = file
+            && let Err(e) = writer.piece(piece.table, piece.key_group, &piece.bytes)
+        {
+            *file = Err(e);
+        }
+    }
+
+    /// Completes the file of a seal; its length in bytes and what it contains.
+    pub fn complete(
+        &mut self,
+        seal: SealId,
+        tables: &[SealedTable],
+    ) -> Result<(u64, Vec<RunTable>)> {
+        let file = self.files.remove(&seal);
+        let writer = file.ok_or_else(|| Error::internal("the pieces of a seal are missing"))??;
+        let (staged, length, summary) = writer.finish(tables)?;
+        staged.publish()?;
+        Ok((length, summary))
+    }
+
+    /// Forgets the files of checkpoints up to `epoch`, which is complete.
+    pub fn forget(&mut self, epoch: u64) {
+        self.files.retain(|seal, _| seal.0 > epoch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use weir_state::{Entry, NO_STAMP, Run, RunReader, RunWriter, SealedGroup};
+
+    use super::super::run_file;
+    use super::*;
+
+    /// A run without its version and end, whose lengths are known.
+    fn records(keys: &[&str]) -> Vec<u8> {
+        let mut w = RunWriter::new(Vec::new());
+        for key in keys {
+            w.key(key.as_bytes(), true).unwrap();
+            w.entry(&Entry { sub: b"", stamp: NO_STAMP, value: Some(b"v") }).unwrap();
+        }
+        let run = w.finish().unwrap().0;
+        run[1..run.len() - 2].to_vec()
+    }
+
+    fn keys_of(tables: &[SealedTable]) -> Vec<(String, u32, Vec<String>)> {
+        let mut found = Vec::new();
+        for t in tables {
+            for g in &t.groups {
+                let mut r = RunReader::new(g.run.open().unwrap()).unwrap();
+                let mut keys = Vec::new();
+                while r.next_key().unwrap() {
+                    keys.push(String::from_utf8(r.key().to_vec()).unwrap());
+                }
+                keys.sort();
+                found.push((t.name.clone(), g.key_group, keys));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn pieces_become_the_runs_of_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.run");
+        let (notices, _told) = crossbeam_channel::unbounded();
+        let patience = Patience { deadline: Instant::now() + Duration::from_secs(5), notices };
+        let mut arriving = Arriving::default();
+        let mut add = |epoch, key_group, keys: &[&str]| {
+            let piece = Piece { seal: (epoch, 0, 0), table: 1, key_group, bytes: records(keys) };
+            arriving.add(&piece, &path, patience.clone());
+        };
+        add(7, 4, &["a", "b"]);
+        add(7, 9, &["c"]);
+        add(6, 9, &["of a checkpoint that was given up"]);
+        add(7, 4, &["d"]);
+        let table =
+            |name: &str, groups| SealedTable { name: name.into(), version: 1, full: true, groups };
+        let piece = |key_group| SealedGroup { key_group, run: Run::Pieces };
+        let whole = [&[2][..], &records(&["e"]), &[0, 1]].concat();
+        let tables = [
+            table("small", vec![SealedGroup { key_group: 4, run: whole.into() }]),
+            table("large", vec![piece(4), piece(9)]),
+        ];
+        let (length, summary) = arriving.complete((7, 0, 0), &tables).unwrap();
+        arriving.forget(7);
+        assert!(arriving.complete((6, 0, 0), &tables).is_err());
+        let files: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes.len() as u64, length);
+        assert_eq!(summary[1].bytes, (records(&["a", "b"]).len() * 2) as u64);
+        let expected = [
+            ("small".to_owned(), 4, vec!["e".to_owned()]),
+            ("large".to_owned(), 4, vec!["a".to_owned(), "b".to_owned(), "d".to_owned()]),
+            ("large".to_owned(), 9, vec!["c".to_owned()]),
+        ];
+        assert_eq!(keys_of(&run_file::open(&path).unwrap()), expected);
+        assert_eq!(keys_of(&run_file::decode(bytes.clone()).unwrap()), expected);
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            assert!(run_file::decode(damaged).is_err(), "byte {at}");
+        }
+    }
+}
