@@ -139,6 +139,7 @@ pub fn build_batch(
             name: n.name.clone(),
             layout: String::new(),
             key: Vec::new(),
+            spec: None,
         })
         .collect();
     Ok(Built { graph, committers, bounded: true, states })

@@ -2,12 +2,16 @@
 //! checkpoint's state is only given to an operator with the same one.
 
 use serde_json::Value;
-use weir_core::Field;
+use weir_core::{Field, TypeKind};
 use weir_functions::Expr;
+use weir_ops::shown::StateSpec;
 use weir_spec::{Distribution, InputSpec, NodeSpec, OpSpec, Plan};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::recovery::NodeState;
+
+/// Name of key columns that are not shown.
+pub const UNUSED: &str = "$";
 
 /// The nodes of a plan, as far as their state is concerned.
 pub fn node_states(plan: &Plan) -> Vec<NodeState> {
@@ -16,13 +20,39 @@ pub fn node_states(plan: &Plan) -> Vec<NodeState> {
         .map(|n| {
             let layout = layout(n, plan);
             let key = if layout.is_empty() { Vec::new() } else { key(n, plan) };
-            NodeState { uid: n.uid.clone(), name: n.name.clone(), layout, key }
+            let (uid, name, spec) = (n.uid.clone(), n.name.clone(), spec(n, plan));
+            NodeState { uid, name, layout, key, spec }
         })
         .collect()
 }
 
-/// The columns that an operator's state is kept by: those that its rows are distributed by.
+/// The columns that an operator's state is kept by: its window, those that its rows are
+/// distributed by.
 fn key(node: &NodeSpec, plan: &Plan) -> Vec<Field> {
+    let mut fields = window(&node.op);
+    fields.extend(distributed_by(node, plan));
+    fields
+}
+
+/// Where the state is kept by windows: end and start of them, or the end of the slices that
+/// they consist of.
+fn window(op: &OpSpec) -> Vec<Field> {
+    let names = match op {
+        OpSpec::WindowAggregate { attached: Some(_), .. }
+        | OpSpec::WindowJoin { .. }
+        | OpSpec::WindowRank { .. } => ["window_end", "window_start"],
+        OpSpec::WindowAggregate { window, .. }
+            if !matches!(window.kind, weir_spec::WindowKind::Session { .. }) =>
+        {
+            ["slice_end", UNUSED]
+        }
+        _ => return Vec::new(),
+    };
+    let ty = || TypeKind::Timestamp(3, weir_core::TimeAttribute::None).into();
+    names.into_iter().map(|name| Field::new(name, ty())).collect()
+}
+
+fn distributed_by(node: &NodeSpec, plan: &Plan) -> Vec<Field> {
     match node.inputs.first() {
         Some(InputSpec { node: input, distribution: Distribution::Hash(columns) }) => {
             let fields = &plan.nodes[*input].schema.fields;
@@ -34,6 +64,24 @@ fn key(node: &NodeSpec, plan: &Plan) -> Vec<Field> {
         }
         _ => Vec::new(),
     }
+}
+
+/// What the values of an operator's state are read by, where they can be shown.
+fn spec(node: &NodeSpec, plan: &Plan) -> Option<Value> {
+    if !StateSpec::describes(&node.op) {
+        return None;
+    }
+    let named = |input: &InputSpec| {
+        let mut schema = plan.nodes[input.node].schema.clone();
+        for (c, field) in schema.fields.iter_mut().enumerate() {
+            field.name = column_name(plan, input.node, c).unwrap_or_default();
+        }
+        schema
+    };
+    let inputs = node.inputs.iter().map(named).collect();
+    let first = node.inputs.first().map(|i| plan.nodes[i.node].changelog);
+    let retracts = first.is_none_or(|mode| !mode.is_insert_only());
+    serde_json::to_value(StateSpec { op: node.op.clone(), inputs, retracts }).ok()
 }
 
 /// The name of a node's column, or of the input's that it repeats: binders name columns

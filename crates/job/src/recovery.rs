@@ -34,6 +34,8 @@ pub struct NodeState {
     pub layout: String,
     /// Columns that its state is kept by.
     pub key: Vec<Field>,
+    /// What its values are read by; see [`OperatorState::spec`].
+    pub spec: Option<serde_json::Value>,
 }
 
 /// What becomes of an operator's state.
@@ -299,7 +301,13 @@ mod tests {
     }
 
     fn new(uid: &str, layout: &str) -> NodeState {
-        NodeState { uid: uid.into(), name: uid.into(), layout: layout.into(), key: vec![] }
+        NodeState {
+            uid: uid.into(),
+            name: uid.into(),
+            layout: layout.into(),
+            key: vec![],
+            spec: None,
+        }
     }
 
     fn fates(old: &[OperatorState], new: &[NodeState]) -> Vec<(String, Fate)> {

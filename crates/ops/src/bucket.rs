@@ -7,6 +7,8 @@ use weir_core::keys::hash_key;
 use weir_state::bytes::{put_bytes, put_varint};
 use weir_state::{Reader, StateValue};
 
+use crate::listed::{Held, Listed};
+
 /// Rows up to which a linear search is used.
 const INDEX_ABOVE: usize = 16;
 
@@ -133,6 +135,15 @@ impl StateValue for Bucket {
             bucket.push(row, id, input.varint()? as u32, true);
         }
         Ok(bucket)
+    }
+}
+
+impl Listed for Bucket {
+    fn list(&self, each: &mut dyn FnMut(Held<'_>)) {
+        for e in &self.rows {
+            let row = Held::row(0, &e.row);
+            each(if e.matches > 0 { row.with(format!("matches {}", e.matches)) } else { row });
+        }
     }
 }
 

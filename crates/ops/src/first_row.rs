@@ -13,11 +13,12 @@ use weir_state::bytes::{put_bytes, put_i64};
 use weir_state::{KeyedTable, Reader, RowCodec, StateValue};
 
 use crate::event_time::EventTime;
+use crate::listed::{Held, Listed};
 use crate::util::*;
 
 /// What is known of a key.
 #[derive(Debug, Default)]
-enum First {
+pub(crate) enum First {
     #[default]
     Nothing,
     /// The earliest row so far.
@@ -44,6 +45,16 @@ impl StateValue for First {
             2 => First::Emitted,
             _ => First::Nothing,
         })
+    }
+}
+
+impl Listed for First {
+    fn list(&self, each: &mut dyn FnMut(Held<'_>)) {
+        match self {
+            First::Nothing => {}
+            First::Waiting(_, row) => each(Held::row(0, row)),
+            First::Emitted => each(Held::note("its first row has left")),
+        }
     }
 }
 

@@ -20,9 +20,9 @@ use crate::agg::{AggSet, MINUS, RESET, SKIP};
 use crate::util::*;
 
 /// Row count and accumulators per group.
-struct Groups {
-    counts: Vec<i64>,
-    aggs: AggSet,
+pub(crate) struct Groups {
+    pub(crate) counts: Vec<i64>,
+    pub(crate) aggs: AggSet,
 }
 
 impl SlotStore for Groups {
@@ -59,6 +59,12 @@ pub struct GroupAggregate {
     ops: Vec<u8>,
 }
 
+/// Empty groups of these calls.
+pub(crate) fn store(calls: &[AggregateCall], input: &Schema, retracts: bool) -> Result<Groups> {
+    let aggs = AggSet::new(calls, &types(input), retracts)?;
+    Ok(Groups { counts: Vec::new(), aggs })
+}
+
 /// Groups that a batch touched.
 #[derive(Default)]
 struct Touched {
@@ -81,8 +87,7 @@ impl GroupAggregate {
         output: &Schema,
         max_parallelism: u32,
     ) -> Result<Self> {
-        let aggs = AggSet::new(calls, &types(input), retracts)?;
-        let store = Groups { counts: Vec::new(), aggs };
+        let store = store(calls, input, retracts)?;
         Ok(Self {
             keys: keys.to_vec(),
             table: KeyedTable::new(spilling_spec("groups", ttl, max_parallelism), store),

@@ -15,6 +15,7 @@ use weir_spec::{JoinKind, JoinSpec};
 use weir_state::bytes::{put_bytes, put_i64, put_varint};
 use weir_state::{KeyedTable, Reader, StateValue};
 
+use crate::listed::{Held, Listed};
 use crate::pairs::Pairs;
 use crate::util::*;
 
@@ -27,7 +28,7 @@ struct Row {
 
 /// Rows of both sides of one key, by time.
 #[derive(Debug, Default)]
-struct Both([Vec<Row>; 2]);
+pub(crate) struct Both([Vec<Row>; 2]);
 
 impl StateValue for Both {
     fn write(&self, out: &mut Vec<u8>) {
@@ -49,6 +50,14 @@ impl StateValue for Both {
             }
         }
         Ok(both)
+    }
+}
+
+impl Listed for Both {
+    fn list(&self, each: &mut dyn FnMut(Held<'_>)) {
+        for (input, side) in self.0.iter().enumerate() {
+            side.iter().for_each(|r| each(Held::row(input, &r.bytes)));
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use weir_runtime::{Barrier, Operator, Out, Seal, Step, TaskContext, now_ms};
 use weir_state::bytes::{put_bytes, put_i64};
 use weir_state::{KeyedTable, Reader, RowCodec, StateValue};
 
+use crate::listed::{Held, Listed};
 use crate::util::*;
 
 /// Which row of a key stays.
@@ -26,7 +27,7 @@ pub enum Keep {
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Kept(Option<(i64, Box<[u8]>)>);
+pub(crate) struct Kept(Option<(i64, Box<[u8]>)>);
 
 impl StateValue for Kept {
     fn write(&self, out: &mut Vec<u8>) {
@@ -41,6 +42,14 @@ impl StateValue for Kept {
             0 => None,
             _ => Some((input.i64()?, input.bytes()?.into())),
         }))
+    }
+}
+
+impl Listed for Kept {
+    fn list(&self, each: &mut dyn FnMut(Held<'_>)) {
+        if let Some((_, row)) = &self.0 {
+            each(Held::row(0, row));
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 //! state is in tables of `weir-state`, so that a barrier can seal it.
 //!
 //! Where to look next: [`agg`] for aggregate functions, [`window`] for window
-//! arithmetic, then the operator you care about.
+//! arithmetic, [`shown`] for state that people look at, then the operator you care about.
 
 pub mod agg;
 pub mod bucket;
@@ -24,6 +24,7 @@ pub mod interval_join;
 pub mod join;
 pub mod last_row;
 pub mod late;
+mod listed;
 pub mod lookup_join;
 pub mod lookup_table;
 pub mod matching;
@@ -34,6 +35,7 @@ pub mod pairs;
 pub mod program;
 pub mod rank;
 pub mod session;
+pub mod shown;
 pub mod simple;
 pub mod sort;
 pub mod temporal_join;

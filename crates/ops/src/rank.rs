@@ -18,6 +18,7 @@ use weir_spec::{RankSpec, SortKey};
 use weir_state::bytes::{put_bytes, put_varint};
 use weir_state::{KeyedTable, Reader, RowCodec, StateValue};
 
+use crate::listed::{Held, Listed};
 use crate::util::*;
 
 type Bytes = Arc<[u8]>;
@@ -144,6 +145,12 @@ impl StateValue for Partition {
             p.rows.push((Bytes::from([]), input.bytes()?.into()));
         }
         Ok(p)
+    }
+}
+
+impl Listed for Partition {
+    fn list(&self, each: &mut dyn FnMut(Held<'_>)) {
+        self.rows.iter().for_each(|(_, row)| each(Held::row(0, row)));
     }
 }
 

@@ -14,6 +14,7 @@ use weir_state::bytes::{put_bytes, put_i64, put_varint};
 use weir_state::{KeyedTable, Reader, StateValue};
 
 use crate::event_time::EventTime;
+use crate::listed::{Held, Listed};
 use crate::pairs::{PairOut, Pairs};
 use crate::util::*;
 
@@ -28,7 +29,7 @@ struct Probe {
 
 /// Waiting probe rows and versions of one key; a deleted version is None.
 #[derive(Debug, Default)]
-struct Key {
+pub(crate) struct Key {
     probes: Vec<Probe>,
     versions: BTreeMap<i64, Option<Box<[u8]>>>,
 }
@@ -60,6 +61,18 @@ impl StateValue for Key {
             key.versions.insert(ts, present.then(|| row.into()));
         }
         Ok(key)
+    }
+}
+
+impl Listed for Key {
+    fn list(&self, each: &mut dyn FnMut(Held<'_>)) {
+        self.probes.iter().for_each(|p| each(Held::row(0, &p.row).with("waiting".to_owned())));
+        for (ts, row) in &self.versions {
+            match row {
+                Some(row) => each(Held::row(1, row).with(format!("from {ts}"))),
+                None => each(Held::note(&format!("none from {ts}"))),
+            }
+        }
     }
 }
 

@@ -32,10 +32,10 @@ use firing::Firing;
 /// Bytes of the encoded (slice end, window start) in front of keys.
 const PREFIX: usize = 18;
 
-struct Groups {
-    counts: Vec<i64>,
+pub(crate) struct Groups {
+    pub(crate) counts: Vec<i64>,
     keys: Vec<Option<Box<[u8]>>>,
-    aggs: AggSet,
+    pub(crate) aggs: AggSet,
 }
 
 impl SlotStore for Groups {
@@ -59,6 +59,12 @@ impl SlotStore for Groups {
         self.keys[slot] = Some(input.bytes()?.into());
         self.aggs.read(slot, input)
     }
+}
+
+/// Empty groups of these calls.
+pub(crate) fn store(calls: &[AggregateCall], input: &Schema, retracts: bool) -> Result<Groups> {
+    let aggs = AggSet::new(calls, &types(input), retracts)?;
+    Ok(Groups { counts: Vec::new(), keys: Vec::new(), aggs })
 }
 
 /// Slices by (end, start); start is 0 unless windows are attached.
@@ -117,8 +123,7 @@ impl WindowAggregate {
         max_parallelism: u32,
     ) -> Result<Self> {
         let recipe = Recipe { calls: calls.to_vec(), types: types(input), retracts };
-        let aggs = AggSet::new(calls, &recipe.types, retracts)?;
-        let store = Groups { counts: Vec::new(), keys: Vec::new(), aggs };
+        let store = store(calls, input, retracts)?;
         let table = TableSpec { prefix: PREFIX, ..spilling_spec("slices", 0, max_parallelism) };
         Ok(Self {
             aligned: match attached {

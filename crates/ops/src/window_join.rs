@@ -14,6 +14,7 @@ use weir_spec::{JoinKind, JoinSpec, RankSpec};
 use weir_state::bytes::{put_bytes, put_varint};
 use weir_state::{KeyedTable, Reader, RowCodec, SlotStore, StateValue, TableSpec};
 
+use crate::listed::{Held, Listed};
 use crate::pairs::Pairs;
 use crate::rank::{Difference, Function, Partition, sort_key_bytes};
 use crate::util::*;
@@ -123,7 +124,7 @@ fn bounds(batch: &ChangeBatch, column: usize) -> Result<Int64Array> {
 
 /// Rows of both sides in one window and key.
 #[derive(Debug, Default)]
-struct Both([Vec<Box<[u8]>>; 2]);
+pub(crate) struct Both([Vec<Box<[u8]>>; 2]);
 
 impl StateValue for Both {
     fn write(&self, out: &mut Vec<u8>) {
@@ -140,6 +141,14 @@ impl StateValue for Both {
             }
         }
         Ok(both)
+    }
+}
+
+impl Listed for Both {
+    fn list(&self, each: &mut dyn FnMut(Held<'_>)) {
+        for (input, side) in self.0.iter().enumerate() {
+            side.iter().for_each(|r| each(Held::row(input, r)));
+        }
     }
 }
 

@@ -73,3 +73,49 @@ fn a_checkpoint_is_read_by_sql() {
     assert!(text(&wrong.stderr).contains("'x'"), "{}", text(&wrong.stderr));
     fs::remove_dir_all(&dir).expect("clean up");
 }
+
+#[test]
+fn values_are_shown_as_rows_and_results() {
+    let dir = std::env::temp_dir().join(format!("weir-values-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    let place = dir.join("chk").to_string_lossy().into_owned();
+    let sql = "CREATE TABLE g (id BIGINT, k BIGINT, ts AS TO_TIMESTAMP_LTZ(id, 3),
+            WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen', 'number-of-rows' = '2000',
+            'fields.id.kind' = 'sequence', 'fields.id.start' = '1', 'fields.id.end' = '2000',
+            'fields.k.kind' = 'sequence', 'fields.k.start' = '0', 'fields.k.end' = '1999');
+         CREATE TABLE a (k BIGINT, n BIGINT, m BIGINT) WITH ('connector' = 'blackhole');
+         CREATE TABLE w (k BIGINT, n BIGINT) WITH ('connector' = 'blackhole');
+         CREATE TABLE j (h BIGINT, id BIGINT, n BIGINT) WITH ('connector' = 'blackhole');
+         CREATE TABLE r (h BIGINT, id BIGINT, n BIGINT) WITH ('connector' = 'blackhole');
+         EXECUTE STATEMENT SET BEGIN
+         INSERT INTO a SELECT k, COUNT(*), MAX(id) FROM g GROUP BY k;
+         INSERT INTO w SELECT k, COUNT(*) FROM g GROUP BY k, TUMBLE(ts, INTERVAL '1' DAY);
+         INSERT INTO j SELECT x.k, x.id, y.m FROM g x LEFT JOIN
+            (SELECT k, MAX(id) AS m FROM g GROUP BY k) y ON x.k = y.k;
+         INSERT INTO r SELECT k, id, n FROM (SELECT k, id, ROW_NUMBER() OVER
+            (PARTITION BY k ORDER BY id DESC) AS n FROM g) WHERE n <= 2;
+         END;";
+    let set = [
+        format!("execution.checkpointing.dir={place}"),
+        "execution.checkpointing.interval=1 ms".to_owned(),
+        "weir.testing.batch-rows=50".to_owned(),
+        "weir.testing.crash-at-step=60".to_owned(),
+    ];
+    let mut args = vec!["run", "-e", sql, "-p", "2"];
+    args.extend(set.iter().flat_map(|s| ["--set", s.as_str()]));
+    let died = weir(&args);
+    assert!(died.status.code().is_none(), "{}", text(&died.stderr));
+    let ask = |sql: &str| {
+        let asked = weir(&["state", &format!("latest:{place}"), "-e", sql, "--format", "csv"]);
+        assert!(asked.status.success(), "{sql}: {}", text(&asked.stderr));
+        text(&asked.stdout)
+    };
+    let one = |table: &str| ask(&format!("SELECT value_text AS v FROM {table} WHERE k = 0"));
+    assert_eq!(one("group_aggregate_groups"), "v\n\"rows=1, COUNT(*)=1, MAX(id)=1\"\n");
+    assert_eq!(one("join_left"), "v\n\"{k=0, id=1} matches 1\"\n");
+    assert_eq!(one("rank_rows"), "v\n\"{k=0, id=1}\"\n");
+    let slices =
+        ask("SELECT slice_end, k, value_text AS v FROM window_aggregate_slices WHERE k = 0");
+    assert_eq!(slices, "slice_end,k,v\n1970-01-02 00:00:00.000,0,\"rows=1, COUNT(*)=1\"\n");
+    fs::remove_dir_all(&dir).expect("clean up");
+}

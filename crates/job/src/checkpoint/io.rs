@@ -305,6 +305,7 @@ impl Io {
                     name: node.name.clone(),
                     layout: node.layout.clone(),
                     key: node.key.clone(),
+                    spec: node.spec.clone(),
                     instances: nodes.remove(&i).unwrap_or_default(),
                 })
                 .collect(),

@@ -105,6 +105,10 @@ pub struct OperatorState {
     /// Columns that its state is kept by, for readers of the checkpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub key: Vec<Field>,
+    /// What its values are read by ([`weir_ops::shown::StateSpec`]), for the same readers;
+    /// a checkpoint counts whether or not they can make sense of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<serde_json::Value>,
     /// Its instances.
     pub instances: Vec<InstanceState>,
 }

@@ -1,9 +1,9 @@
 //! The directory of a job's checkpoints: claims, manifests, markers, garbage; and how
 //! the newest complete checkpoint is found.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use weir_core::{Error, Result};
 use weir_state::SealedTable;
@@ -198,11 +198,20 @@ pub struct Found {
     pub place: String,
     /// Where files outside of the place are found.
     pub places: Places,
+    /// What was read to see that the checkpoint is complete, until it is asked for.
+    verified: Verified,
 }
+
+/// Tables by the name of their file.
+type Verified = Arc<Mutex<HashMap<String, Vec<SealedTable>>>>;
 
 impl Found {
     /// The tables of a run's file.
     pub fn read_run(&self, path: &str) -> Result<Vec<SealedTable>> {
+        let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+        if let Some(tables) = verified {
+            return Ok(tables);
+        }
         read_run(self.root.as_ref(), path, &self.places)
     }
 }
@@ -235,11 +244,11 @@ pub fn latest(root: &Arc<dyn Storage>, prefix: &str, places: &Places) -> Result<
         for epoch in epochs(root.as_ref(), job)?.into_iter().rev() {
             let name = format!("{job}/chk-{epoch}/{METADATA}");
             match read(root.as_ref(), &name).and_then(|m| complete(root.as_ref(), m, places)) {
-                Ok(manifest) => {
+                Ok((manifest, verified)) => {
                     if newest.as_ref().is_none_or(|n| decided(&n.manifest) < decided(&manifest)) {
                         let place = format!("{}/{job}/chk-{epoch}", root.uri());
                         let (root, places) = (Arc::clone(root), places.clone());
-                        newest = Some(Found { manifest, root, place, places });
+                        newest = Some(Found { manifest, root, place, places, verified });
                     }
                     break;
                 }
@@ -260,11 +269,17 @@ fn decided(manifest: &Manifest) -> i64 {
 }
 
 /// Checks that every run of a manifest can be read.
-fn complete(root: &dyn Storage, manifest: Manifest, places: &Places) -> Result<Manifest> {
+fn complete(
+    root: &dyn Storage,
+    manifest: Manifest,
+    places: &Places,
+) -> Result<(Manifest, Verified)> {
+    let mut verified = HashMap::new();
     for name in files(&manifest).collect::<BTreeSet<_>>() {
-        read_run(root, name, places).map_err(|e| e.context(name.to_owned()))?;
+        let tables = read_run(root, name, places).map_err(|e| e.context(name.to_owned()))?;
+        verified.insert(name.to_owned(), tables);
     }
-    Ok(manifest)
+    Ok((manifest, Arc::new(Mutex::new(verified))))
 }
 
 /// The tables of a run's file, as they are needed if it is a local one.
@@ -307,7 +322,8 @@ pub fn open_path(path: &str, places: &Places) -> Result<Found> {
             places.open(if up.is_empty() { "/" } else { up })?
         }
     };
-    Ok(Found { manifest, root, place: own, places: places.clone() })
+    let (places, verified) = (places.clone(), Verified::default());
+    Ok(Found { manifest, root, place: own, places, verified })
 }
 
 #[cfg(test)]

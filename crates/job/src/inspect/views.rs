@@ -1,12 +1,15 @@
 //! The tables that a checkpoint is shown as, and their rows.
 
+use serde::Deserialize;
 use weir_core::{DataType, Field, Result, TypeKind, Value};
 use weir_functions::{Zone, format_value, hex_into};
+use weir_ops::shown::{StateSpec, ValueReader};
 use weir_state::{NO_STAMP, RunReader, SealedGroup, SealedTable};
 
 use super::key;
 use crate::checkpoint::manifest::{InstanceState, OperatorState};
 use crate::checkpoint::store::Found;
+use crate::layout::UNUSED;
 use crate::recovery;
 
 /// One row.
@@ -60,6 +63,7 @@ fn entry_fields() -> Vec<Field> {
         field("key_group", DataType::int()),
         field("key_hex", DataType::string()),
         field("sub_key_hex", DataType::string()),
+        field("value_text", DataType::string()),
         field("value_hex", DataType::string()),
         field("value_bytes", DataType::int()),
         field("written", ltz()),
@@ -70,7 +74,7 @@ fn entry_fields() -> Vec<Field> {
 pub fn key_fields(operator: &OperatorState) -> Vec<Field> {
     let mut fields: Vec<Field> = entry_fields();
     let taken = fields.len();
-    for key in &operator.key {
+    for key in operator.key.iter().filter(|k| k.name != UNUSED) {
         let mut name = key.name.clone();
         while fields.iter().any(|f| f.name == name) {
             name.push('_');
@@ -222,7 +226,8 @@ fn history_row(s: &crate::checkpoint::history::CheckpointStats) -> Row {
 fn operator_row(o: &OperatorState) -> Row {
     let count = |of: fn(&InstanceState) -> usize| number(o.instances.iter().map(of).sum::<usize>());
     let runs = o.instances.iter().flat_map(|i| &i.runs);
-    let key: Vec<String> = o.key.iter().map(|f| format!("{} {}", f.name, f.ty)).collect();
+    let key = o.key.iter().filter(|f| f.name != UNUSED);
+    let key: Vec<String> = key.map(|f| format!("{} {}", f.name, f.ty)).collect();
     vec![
         text(&o.uid),
         text(&o.name),
@@ -341,10 +346,11 @@ pub fn groups(
 pub fn group_rows(view: &View, found: &Found, group: &Group) -> Result<Vec<Row>> {
     let operator = &found.manifest.operators[group.operator];
     let keys = key_fields(operator);
+    let mut reader = value_reader(operator, &group.state);
     let mut rows = Vec::new();
     let mut run = RunReader::new(group.group.run.open()?)?;
     while run.next_key()? {
-        let decoded = key::decode(&keys, run.key()).map(|(values, _)| values);
+        let decoded = shown_key(operator, run.key());
         let head = match view {
             View::Entries => vec![
                 text(&operator.uid),
@@ -363,6 +369,7 @@ pub fn group_rows(view: &View, found: &Found, group: &Group) -> Result<Vec<Row>>
                 number(group.group.key_group),
                 key_hex.clone(),
                 hex(entry.sub),
+                entry.value.map_or(Value::Null, |v| value_text(reader.as_mut(), v)),
                 entry.value.map_or(Value::Null, hex),
                 entry.value.map_or(Value::Null, |v| number(v.len())),
                 if entry.stamp == NO_STAMP { Value::Null } else { Value::Timestamp(entry.stamp) },
@@ -371,6 +378,24 @@ pub fn group_rows(view: &View, found: &Found, group: &Group) -> Result<Vec<Row>>
         }
     }
     Ok(rows)
+}
+
+/// The values of [`key_fields`].
+fn shown_key(operator: &OperatorState, key: &[u8]) -> Option<Row> {
+    let (values, _) = key::decode(&operator.key, key)?;
+    let shown = operator.key.iter().zip(values).filter(|(k, _)| k.name != UNUSED);
+    Some(shown.map(|(_, value)| value).collect())
+}
+
+/// What reads the values of a state table; none where that is not known.
+fn value_reader(operator: &OperatorState, state: &str) -> Option<ValueReader> {
+    let spec = StateSpec::deserialize(operator.spec.as_ref()?).ok()?;
+    spec.reader(state).ok()
+}
+
+/// What a value holds; NULL where it is not known.
+fn value_text(reader: Option<&mut ValueReader>, value: &[u8]) -> Value {
+    reader.and_then(|r| r.text(value).ok()).map_or(Value::Null, text)
 }
 
 /// `name=value, name=value`
