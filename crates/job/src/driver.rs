@@ -10,7 +10,8 @@ use crossbeam_channel::{Receiver, Sender, never, select};
 use weir_core::{Error, ErrorKind, Result};
 use weir_runtime::{JobHandle, Report, RunConfig, now_ms};
 
-use crate::checkpoint::coordinator::{Command, Coordinator, Fact, Policy, Request, Sealed};
+use crate::checkpoint::coordinator::Coordinator;
+use crate::checkpoint::facts::{Command, Fact, Policy, Request, Sealed};
 use crate::checkpoint::io::{IoContext, IoThread, JobDescription, Task};
 use crate::checkpoint::manifest::ManifestKind;
 use crate::checkpoint::options::{CheckpointOptions, Retention};

@@ -1,3 +1,9 @@
+use std::time::Duration;
+
+use weir_state::SealedTable;
+
+use super::super::facts::*;
+use super::super::instance::prune;
 use super::*;
 use crate::checkpoint::manifest::{RunData, RunTable};
 

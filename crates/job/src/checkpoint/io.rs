@@ -12,7 +12,7 @@ use weir_core::{Error, Result};
 use weir_runtime::PieceStore;
 use weir_state::SealedTable;
 
-use super::coordinator::{Command, Decision, Fact};
+use super::facts::{Command, Decision, Fact};
 use super::manifest::{
     InstanceState, Manifest, ManifestKind, OperatorState, RunData, RunRef, RunTable,
 };

@@ -1,11 +1,12 @@
 //! Checkpoints: when they happen, what they consist of, where they are kept.
 //!
-//! [`coordinator`] decides (a pure state machine: facts in, commands out); [`io`]
-//! carries the commands out on a thread of its own, so that workers never wait for
-//! storage; [`store`] knows the layout of a job's directory and what is garbage;
-//! [`manifest`] is the file whose creation is the decision; [`run_file`] keeps sealed
-//! tables, [`pieces`] brings large ones there while they are sealed, past the page cache
-//! ([`staged`]); [`patience`] tries again while storage fails; [`storage`] are the two or three operations needed of a file system.
+//! [`coordinator`] decides (a pure state machine: [`facts`] in, commands out; what it knows
+//! of an [`instance`]); [`io`] carries the commands out on a thread of its own, so that
+//! workers never wait for storage; [`store`] knows the layout of a job's directory and what
+//! is garbage; [`manifest`] is the file whose creation is the decision; [`run_file`] keeps
+//! sealed tables, [`pieces`] brings large ones there while they are sealed, past the page
+//! cache ([`staged`]); [`patience`] tries again while storage fails; [`storage`] are the two
+//! or three operations needed of a file system.
 //!
 //! Layout, close to Flink's:
 //!
@@ -21,7 +22,9 @@
 //! that and never before; only files that no manifest references are deleted.
 
 pub mod coordinator;
+pub mod facts;
 pub mod history;
+pub mod instance;
 pub mod io;
 pub mod manifest;
 pub mod options;
