@@ -58,6 +58,9 @@ impl Crashes {
             if self.random(2) == 0 {
                 set("weir.testing.resident-keys", "2");
             }
+            if self.random(2) == 0 {
+                set("execution.checkpointing.max-concurrent-checkpoints", "3");
+            }
             if self.deaths < CRASHES {
                 let step = 1 + self.random(24);
                 set("weir.testing.crash-at-step", &step.to_string());

@@ -291,6 +291,7 @@ impl Attempt {
             interval: interval.filter(|_| commits || store.is_some()),
             timeout: spec.checkpoints.timeout,
             min_pause: spec.checkpoints.min_pause,
+            max_concurrent: spec.checkpoints.max_concurrent,
             tolerable_failures: spec.checkpoints.tolerable_failures,
             durable: store.is_some(),
         };
@@ -435,7 +436,9 @@ impl Attempt {
             }
             Command::Fail(why) => self.outcome = Some(Err(Error::io(why))),
             command => {
-                if matches!(command, Command::Completed { .. }) {
+                // Sources know the positions of their last barrier only.
+                let last = self.coordinator.epoch();
+                if matches!(command, Command::Completed { epoch } if epoch == last) {
                     self.handle.completed();
                 }
                 let history = self.coordinator.history.tail();

@@ -29,6 +29,8 @@ pub enum BarrierKind {
 pub struct Barrier {
     /// Checkpoint number, growing.
     pub epoch: u64,
+    /// The oldest barrier that still counts; those before it have been given up.
+    pub oldest: u64,
     /// Why.
     pub kind: BarrierKind,
     /// State must be sealed whole, not as a difference to the seal before.
@@ -40,17 +42,17 @@ pub struct Barrier {
 impl Barrier {
     /// A periodic checkpoint.
     pub fn checkpoint(epoch: u64, full: bool) -> Self {
-        Self { epoch, kind: BarrierKind::Checkpoint, full, stop: false }
+        Self { epoch, oldest: epoch, kind: BarrierKind::Checkpoint, full, stop: false }
     }
 
     /// A savepoint; with `stop` the job's last barrier.
     pub fn savepoint(epoch: u64, stop: bool) -> Self {
-        Self { epoch, kind: BarrierKind::Savepoint, full: true, stop }
+        Self { epoch, oldest: epoch, kind: BarrierKind::Savepoint, full: true, stop }
     }
 
     /// The seal of an instance whose input has ended.
     pub(crate) fn end_of_input(epoch: u64) -> Self {
-        Self { epoch, kind: BarrierKind::EndOfInput, full: true, stop: false }
+        Self { epoch, oldest: epoch, kind: BarrierKind::EndOfInput, full: true, stop: false }
     }
 }
 

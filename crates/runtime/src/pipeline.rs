@@ -75,7 +75,8 @@ pub(crate) struct Pipeline {
     pub reporter: Reporter,
     stack: Vec<Frame>,
     ended: bool,
-    barrier: Option<Barrier>,
+    /// Barriers to be emitted, oldest first.
+    barriers: VecDeque<Barrier>,
     /// A stopping barrier has left the source: nothing comes after it.
     halted: bool,
     /// Last epoch that all stages sealed or that was answered by `finished`.
@@ -99,7 +100,7 @@ impl Pipeline {
             reporter,
             stack: Vec::new(),
             ended: false,
-            barrier: None,
+            barriers: VecDeque::new(),
             halted: false,
             sealed_epoch,
             current: 0,
@@ -109,7 +110,8 @@ impl Pipeline {
     /// Asks a source pipeline to emit a barrier between two batches.
     pub fn request_barrier(&mut self, barrier: Barrier) {
         if matches!(self.head, Head::Source { .. }) {
-            self.barrier = Some(barrier);
+            self.barriers.retain(|b| b.epoch >= barrier.oldest);
+            self.barriers.push_back(barrier);
         }
     }
 
@@ -183,7 +185,7 @@ impl Pipeline {
                 Ok(None)
             }
             Head::Source { task, not_before } => {
-                if let Some(barrier) = self.barrier.take() {
+                if let Some(barrier) = self.barriers.pop_front() {
                     let start = Instant::now();
                     let seal = Seal { positions: task.position()?, ..Seal::default() };
                     let cost = Cost { alignment: Duration::ZERO, seal: start.elapsed() };

@@ -493,6 +493,10 @@ fn options(round: &Round<'_>, random: &mut Random, batch_rows: &str) -> Vec<Stri
     for (key, value) in [
         ("execution.checkpointing.dir", state.as_str()),
         ("execution.checkpointing.interval", "10 ms"),
+        (
+            "execution.checkpointing.max-concurrent-checkpoints",
+            ["1", "3"][random.below(2) as usize],
+        ),
         ("weir.testing.batch-rows", batch_rows),
     ] {
         args.extend(["--set".to_owned(), format!("{key}={value}")]);

@@ -2,10 +2,14 @@
 //! no IO and reads no clock, so that every interleaving and every crash point is a
 //! unit test.
 //!
-//! One checkpoint is in flight at a time:
+//! The oldest checkpoint in flight goes through these phases:
 //! *idle* -> `Inject` -> *collecting* seals (`Store` them) -> `Decide` -> *deciding* ->
 //! `Commit` -> *committing* -> idle. A checkpoint that fails or takes too long is given
 //! up: what sinks prepared for it is carried to the next one, which seals in full.
+//!
+//! Where the policy lets several be in flight, younger ones collect seals behind it, and are
+//! given up with it: their seals may be deltas on what it sealed. Savepoints and requests
+//! wait until nothing is in flight.
 //!
 //! An instance whose input has ended sends one last seal, which counts from its epoch
 //! on. When all have ended, one final decision (kind `Finished`) ends the job.
@@ -52,7 +56,10 @@ impl Flight {
 pub struct Coordinator {
     policy: Policy,
     instances: BTreeMap<InstanceId, Instance>,
+    /// Of the oldest flight.
     phase: Phase,
+    /// Younger flights, oldest first; empty when idle.
+    behind: VecDeque<Flight>,
     /// The last number given to a barrier.
     epoch: u64,
     requests: VecDeque<Request>,
@@ -81,6 +88,7 @@ impl Coordinator {
             policy,
             instances: instances.into_iter().map(instance).collect(),
             phase: Phase::Idle,
+            behind: VecDeque::new(),
             epoch,
             requests: VecDeque::new(),
             last_trigger: now,
@@ -103,8 +111,11 @@ impl Coordinator {
                 // A seal that is lost breaks the chain whatever checkpoint it was for.
                 self.forget_awaited(epoch);
                 self.full = true;
+                let why = format!("state cannot be stored: {error}");
                 if self.collecting().is_some_and(|f| f.epoch == epoch) {
-                    self.give_up(format!("state cannot be stored: {error}"), now, &mut out);
+                    self.give_up(why, now, &mut out);
+                } else if let Some(at) = self.behind.iter().position(|f| f.epoch == epoch) {
+                    self.give_up_behind(at, why, &mut out);
                 }
             }
             Fact::Decided { epoch, written, state } => {
@@ -128,26 +139,38 @@ impl Coordinator {
         !matches!(self.phase, Phase::Idle | Phase::Over)
     }
 
+    /// The number of the last barrier.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The flight that collects seals of a barrier.
+    fn collecting_for(&mut self, epoch: u64) -> Option<&mut Flight> {
+        let oldest = match &mut self.phase {
+            Phase::Collecting(f) => Some(f),
+            _ => None,
+        };
+        oldest.into_iter().chain(&mut self.behind).find(|f| f.epoch == epoch)
+    }
+
     fn collecting(&self) -> Option<&Flight> {
         if let Phase::Collecting(f) = &self.phase { Some(f) } else { None }
     }
 
     fn sealed(&mut self, sealed: Sealed, now: Millis, out: &mut Vec<Command>) {
-        let Some(instance) = self.instances.get_mut(&sealed.id) else { return };
-        let ended = instance.state.finished || instance.acks.iter().any(|a| a.finished);
-        if ended {
+        let ended = |i: &Instance| i.state.finished || i.acks.iter().any(|a| a.finished);
+        if self.instances.get(&sealed.id).is_none_or(ended) {
             // The same end once more, in answer to a barrier.
             return;
         }
         let mut savepoint = None;
-        if let Phase::Collecting(f) = &mut self.phase
-            && f.epoch == sealed.epoch
-        {
+        if let Some(f) = self.collecting_for(sealed.epoch) {
             f.costs.push(sealed.cost);
             f.stats.aligned = (now - f.started).max(0) as u64;
             savepoint = f.request.as_ref().and_then(|r| r.savepoint.clone());
         }
         let stores = self.policy.durable && !sealed.tables.is_empty();
+        let Some(instance) = self.instances.get_mut(&sealed.id) else { return };
         instance.acks.push_back(Ack {
             epoch: sealed.epoch,
             finished: sealed.finished,
@@ -163,13 +186,10 @@ impl Coordinator {
     }
 
     fn stored(&mut self, id: InstanceId, epoch: u64, run: RunRef) {
-        let Some(instance) = self.instances.get_mut(&id) else { return };
-        if let Some(f) = match &mut self.phase {
-            Phase::Collecting(f) => Some(f),
-            _ => None,
-        } {
+        if let Some(f) = self.collecting_for(epoch) {
             f.stats.written += run.bytes();
         }
+        let Some(instance) = self.instances.get_mut(&id) else { return };
         for ack in instance.acks.iter_mut().filter(|a| a.epoch == epoch) {
             if matches!(ack.run, Run::Awaited) {
                 ack.run = Run::Stored(run);
@@ -269,6 +289,7 @@ impl Coordinator {
         self.last_end = now;
         self.full = true;
         self.failures_in_a_row += 1;
+        self.drop_behind(0, &format!("checkpoint {} failed", flight.epoch));
         flight.stats.status = CheckpointStatus::Failed;
         flight.stats.failure = Some(why.clone());
         self.history.add(flight.stats.clone());
@@ -282,18 +303,48 @@ impl Coordinator {
             self.phase = Phase::Over;
             out.push(Command::Fail(what));
         } else if self.ended || self.failures_in_a_row > self.policy.tolerable_failures {
-            self.phase = Phase::Over;
-            out.push(Command::Fail(format!(
-                "{what}; 'execution.checkpointing.tolerable-failed-checkpoints' = {}",
-                self.policy.tolerable_failures
-            )));
+            self.fail(what, out);
         } else {
             out.push(Command::Notice(what));
         }
     }
 
+    /// Gives up a younger flight and those behind it.
+    fn give_up_behind(&mut self, at: usize, why: String, out: &mut Vec<Command>) {
+        let what = format!("checkpoint {} failed: {why}", self.behind[at].epoch);
+        self.full = true;
+        self.failures_in_a_row += 1;
+        self.drop_behind(at, &why);
+        if self.failures_in_a_row > self.policy.tolerable_failures {
+            self.fail(what, out);
+        } else {
+            out.push(Command::Notice(what));
+        }
+    }
+
+    fn drop_behind(&mut self, at: usize, why: &str) {
+        for mut flight in self.behind.drain(at..) {
+            flight.stats.status = CheckpointStatus::Failed;
+            flight.stats.failure = Some(why.to_owned());
+            self.history.add(flight.stats);
+        }
+    }
+
+    fn fail(&mut self, what: String, out: &mut Vec<Command>) {
+        self.phase = Phase::Over;
+        out.push(Command::Fail(format!(
+            "{what}; 'execution.checkpointing.tolerable-failed-checkpoints' = {}",
+            self.policy.tolerable_failures
+        )));
+    }
+
     /// Whatever can happen next without a further fact.
     fn advance(&mut self, now: Millis, out: &mut Vec<Command>) {
+        if matches!(self.phase, Phase::Idle)
+            && let Some(next) = self.behind.pop_front()
+        {
+            self.phase = Phase::Collecting(next);
+        }
         if let Some(f) = self.collecting() {
             let epoch = f.epoch;
             let late = now - f.started >= self.policy.timeout.as_millis() as i64;
@@ -316,7 +367,24 @@ impl Coordinator {
             } else if self.due(now) {
                 self.trigger(None, now, out);
             }
+        } else if self.may_overlap() && self.due(now) {
+            self.trigger(None, now, out);
         }
+    }
+
+    /// Whether a checkpoint may start while others are in flight.
+    fn may_overlap(&self) -> bool {
+        let oldest = match &self.phase {
+            Phase::Collecting(f) | Phase::Deciding(f) | Phase::Committing(f) => f,
+            Phase::Idle | Phase::Over => return false,
+        };
+        let plain = oldest.kind == ManifestKind::Checkpoint && oldest.request.is_none();
+        // A pause between two is none where they overlap.
+        plain
+            && !self.ended
+            && self.requests.is_empty()
+            && self.policy.min_pause.is_zero()
+            && self.behind.len() + 1 < self.policy.max_concurrent
     }
 
     fn due(&self, now: Millis) -> bool {
@@ -353,15 +421,23 @@ impl Coordinator {
         let full = std::mem::take(&mut self.full) || longest >= LONGEST_CHAIN;
         let flight = self.flight(kind, request, now);
         let epoch = flight.epoch;
+        let oldest = match &self.phase {
+            Phase::Collecting(f) => f.epoch,
+            _ => self.behind.front().map_or(epoch, |f| f.epoch),
+        };
         let barrier = match savepoint {
             true => Barrier::savepoint(epoch, stop),
-            false => Barrier { stop, ..Barrier::checkpoint(epoch, full) },
+            false => Barrier { stop, oldest, ..Barrier::checkpoint(epoch, full) },
         };
-        self.phase = Phase::Collecting(flight);
+        match self.phase {
+            Phase::Idle => self.phase = Phase::Collecting(flight),
+            _ => self.behind.push_back(flight),
+        }
         out.push(Command::Inject(barrier));
     }
 
     fn abandon_for_end(&mut self, out: &mut Vec<Command>) {
+        self.behind.clear();
         if let Phase::Collecting(f) = std::mem::replace(&mut self.phase, Phase::Idle)
             && let Some(request) = f.request
         {

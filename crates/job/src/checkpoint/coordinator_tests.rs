@@ -12,6 +12,7 @@ fn policy(durable: bool) -> Policy {
         interval: Some(Duration::from_millis(100)),
         timeout: Duration::from_secs(10),
         min_pause: Duration::ZERO,
+        max_concurrent: 1,
         tolerable_failures: 1,
         durable,
     }
@@ -346,4 +347,107 @@ fn an_ended_instance_leaves_no_earlier_state() {
     let Some(Command::Decide(d)) = out.first() else { panic!("{:?}", names(&out)) };
     let runs: usize = d.nodes.values().flatten().map(|i| i.runs.len()).sum();
     assert_eq!(runs, 0);
+}
+
+fn overlapping(durable: bool) -> Coordinator {
+    let policy = Policy { max_concurrent: 3, ..policy(durable) };
+    Coordinator::new(policy, [(0, 0), (1, 0)], 0, 0)
+}
+
+#[test]
+fn checkpoints_overlap_and_are_decided_in_order() {
+    let mut c = overlapping(true);
+    assert_eq!(step(&mut c, Fact::Tick, 100), ["inject 1 full"]);
+    assert_eq!(step(&mut c, Fact::Tick, 200), ["inject 2"]);
+    let out = c.handle(Fact::Tick, 300);
+    assert_eq!(names(&out), ["inject 3"]);
+    let Command::Inject(third) = &out[0] else { panic!() };
+    assert_eq!(third.oldest, 1);
+    assert!(step(&mut c, Fact::Tick, 400).is_empty(), "three in flight");
+    step(&mut c, source(1, 5), 401);
+    step(&mut c, source(2, 6), 402);
+    assert_eq!(step(&mut c, sink(1, 7), 403), ["decide 1 Checkpoint"]);
+    // The second is complete before the first is decided, and waits.
+    assert!(step(&mut c, sink(2, 8), 404).is_empty());
+    assert_eq!(step(&mut c, decided(1), 405), ["commit 1 [7]"]);
+    let out = c.handle(Fact::Committed { epoch: 1 }, 406);
+    assert_eq!(names(&out), ["completed 1", "decide 2 Checkpoint", "inject 4"]);
+    let Command::Decide(d) = &out[1] else { panic!() };
+    assert_eq!(d.nodes[&0][0].positions, [Blob(vec![6])]);
+    let Command::Inject(fourth) = &out[2] else { panic!() };
+    assert_eq!(fourth.oldest, 3);
+    assert_eq!(step(&mut c, decided(2), 407), ["commit 2 [8]"]);
+}
+
+#[test]
+fn younger_checkpoints_go_with_the_one_that_fails() {
+    let mut c = overlapping(true);
+    for now in [100, 200, 300] {
+        step(&mut c, Fact::Tick, now);
+    }
+    for epoch in [1, 2] {
+        step(&mut c, source(epoch, 5), 301);
+        assert_eq!(step(&mut c, stateful(epoch), 302), [format!("store {epoch}")]);
+    }
+    let lost = Fact::StoreFailed { epoch: 1, error: "full".into() };
+    let out = c.handle(lost, 303);
+    assert_eq!(names(&out), ["notice"]);
+    assert_eq!((c.history.failed, c.failures_in_a_row), (3, 1));
+    // What 2 sealed is a delta on what was lost: only a full seal counts.
+    let stored = |epoch| Fact::Stored { id: (1, 0), epoch, run: run(epoch, epoch == 4) };
+    assert!(step(&mut c, stored(2), 304).is_empty());
+    assert_eq!(step(&mut c, Fact::Tick, 400), ["inject 4 full"]);
+    step(&mut c, source(3, 6), 401);
+    step(&mut c, sink(3, 9), 402);
+    step(&mut c, source(4, 7), 403);
+    assert_eq!(step(&mut c, stateful(4), 404), ["store 4"]);
+    let out = c.handle(stored(4), 405);
+    let Command::Decide(d) = &out[0] else { panic!("{out:?}") };
+    assert_eq!(d.nodes[&1][0].runs, [run(4, true)]);
+    assert_eq!(d.nodes[&1][0].committables, [Blob(vec![9])]);
+}
+
+#[test]
+fn a_younger_checkpoint_that_fails_leaves_the_older_ones() {
+    let mut c = overlapping(true);
+    for now in [100, 200, 300] {
+        step(&mut c, Fact::Tick, now);
+    }
+    step(&mut c, source(1, 5), 301);
+    step(&mut c, source(2, 5), 301);
+    step(&mut c, stateful(1), 302);
+    step(&mut c, stateful(2), 303);
+    let lost = Fact::StoreFailed { epoch: 2, error: "full".into() };
+    assert_eq!(step(&mut c, lost, 304), ["notice"]);
+    let stored = Fact::Stored { id: (1, 0), epoch: 1, run: run(1, true) };
+    let out = step(&mut c, stored, 305);
+    assert_eq!(out, ["decide 1 Checkpoint"]);
+    assert_eq!(step(&mut c, decided(1), 306), ["commit 1 []"]);
+    let next = step(&mut c, Fact::Committed { epoch: 1 }, 400);
+    assert_eq!(next, ["completed 1", "inject 4 full"]);
+}
+
+#[test]
+fn savepoints_and_the_end_wait_for_what_is_in_flight() {
+    let mut c = overlapping(false);
+    step(&mut c, Fact::Tick, 100);
+    step(&mut c, Fact::Tick, 200);
+    let request = Request { id: 1, savepoint: Some("/s".into()), stop: false };
+    assert!(step(&mut c, Fact::Requested(request), 300).is_empty());
+    for epoch in [1, 2] {
+        step(&mut c, source(epoch, 5), 301);
+        assert_eq!(step(&mut c, sink(epoch, 7), 302), [format!("commit {epoch} [7]")]);
+        let out = step(&mut c, Fact::Committed { epoch }, 303);
+        let then: &[&str] =
+            if epoch == 1 { &["completed 1"] } else { &["completed 2", "inject 3 full"] };
+        assert_eq!(out, then);
+    }
+    let mut c = overlapping(false);
+    step(&mut c, Fact::Tick, 100);
+    step(&mut c, Fact::Tick, 200);
+    step(&mut c, ended(source(1, 5)), 201);
+    assert_eq!(step(&mut c, ended(sink(1, 7)), 202), ["commit 1 [7]"]);
+    assert!(step(&mut c, Fact::Ended, 203).is_empty());
+    let last = step(&mut c, Fact::Committed { epoch: 1 }, 204);
+    assert_eq!(last, ["completed 1", "commit 3 []"]);
 }

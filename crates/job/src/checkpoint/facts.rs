@@ -26,6 +26,8 @@ pub struct Policy {
     pub timeout: Duration,
     /// See the option.
     pub min_pause: Duration,
+    /// Checkpoints that may be in flight at a time, at least 1; see the option.
+    pub max_concurrent: usize,
     /// See the option.
     pub tolerable_failures: u32,
     /// State and decisions are stored; without it barriers only make sinks commit.

@@ -27,6 +27,8 @@ pub struct CheckpointOptions {
     pub timeout: Duration,
     /// Least time from the end of one to the trigger of the next.
     pub min_pause: Duration,
+    /// Checkpoints that may be in flight at a time, at least 1.
+    pub max_concurrent: usize,
     /// Failures in a row that the job survives.
     pub tolerable_failures: u32,
     /// Checkpoints to keep.
@@ -48,15 +50,12 @@ impl CheckpointOptions {
     pub fn parse(options: &Options) -> Result<Self> {
         let duration =
             |key: &str, default: Duration| options.duration_opt(key).map(|d| d.unwrap_or(default));
-        let concurrent = "execution.checkpointing.max-concurrent-checkpoints";
-        if let Some(n) = options.i64_opt(concurrent)?.filter(|&n| n != 1) {
-            return Err(bad_value(concurrent, &n.to_string(), "1: one checkpoint runs at a time"));
-        }
         Ok(Self {
             interval: options.duration_opt("execution.checkpointing.interval")?,
             aligned: aligned(options)?,
             timeout: duration("execution.checkpointing.timeout", Duration::from_secs(600))?,
             min_pause: duration("execution.checkpointing.min-pause", Duration::ZERO)?,
+            max_concurrent: max_concurrent(options)?,
             tolerable_failures: count(
                 options,
                 "execution.checkpointing.tolerable-failed-checkpoints",
@@ -90,6 +89,21 @@ fn aligned(options: &Options) -> Result<bool> {
         None | Some("EXACTLY_ONCE") => Ok(true),
         Some("AT_LEAST_ONCE") => Ok(false),
         Some(other) => Err(bad_value(key, other, "EXACTLY_ONCE or AT_LEAST_ONCE")),
+    }
+}
+
+/// Checkpoints overlap only where their barriers stay apart: aligned ones wait for each
+/// other in every operator.
+fn max_concurrent(options: &Options) -> Result<usize> {
+    let key = "execution.checkpointing.max-concurrent-checkpoints";
+    match count(options, key, 1)? {
+        0 => Err(bad_value(key, "0", "a number of at least 1")),
+        n if n > 1 && !aligned(options)? => Err(bad_value(
+            key,
+            &n.to_string(),
+            "1 where 'execution.checkpointing.mode' = 'AT_LEAST_ONCE'",
+        )),
+        n => Ok(n),
     }
 }
 
@@ -154,7 +168,7 @@ mod tests {
     #[test]
     fn wrong_values_are_refused_by_name() {
         for (key, value) in [
-            ("execution.checkpointing.max-concurrent-checkpoints", "2"),
+            ("execution.checkpointing.max-concurrent-checkpoints", "0"),
             ("execution.checkpointing.mode", "SOMETIMES"),
             ("execution.checkpointing.num-retained", "0"),
             ("execution.checkpointing.externalized-checkpoint-retention", "MAYBE"),
@@ -163,6 +177,9 @@ mod tests {
             let e = parse(&[(key, value)]).unwrap_err();
             assert!(e.to_string().contains(key), "{e}");
         }
+        let concurrent = ("execution.checkpointing.max-concurrent-checkpoints", "2");
+        assert_eq!(parse(&[concurrent]).unwrap().max_concurrent, 2);
+        assert!(parse(&[concurrent, ("execution.checkpointing.mode", "AT_LEAST_ONCE")]).is_err());
         let both = [("execution.checkpointing.dir", "/a"), ("state.checkpoints.dir", "/b")];
         assert!(parse(&both).is_err());
     }
