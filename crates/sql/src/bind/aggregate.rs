@@ -136,13 +136,14 @@ impl ExprBinder<'_, '_> {
             }
             ExprKind::JsonObjectAgg { entry, on_null, filter, .. } => {
                 let clause = on_null_literal(*on_null, ast::JsonOnNull::Null);
-                let args = vec![self.bind(&entry.key)?, self.bind(&entry.value)?, clause];
+                let value = json_text(self.bind(&entry.value)?)?;
+                let args = vec![self.bind(&entry.key)?, value, clause];
                 let filter = filter.as_ref().map(|f| self.bind_condition(f)).transpose()?;
                 resolve_call("JSON_OBJECTAGG", args, false, filter, vec![])
             }
             ExprKind::JsonArrayAgg { item, order_by, on_null, filter, .. } => {
                 let clause = on_null_literal(*on_null, ast::JsonOnNull::Absent);
-                let args = vec![self.bind(item)?, clause];
+                let args = vec![json_text(self.bind(item)?)?, clause];
                 let order_by = self.sort_items(order_by)?;
                 let filter = filter.as_ref().map(|f| self.bind_condition(f)).transpose()?;
                 resolve_call("JSON_ARRAYAGG", args, false, filter, order_by)
@@ -215,4 +216,9 @@ impl ExprBinder<'_, '_> {
         let otherwise = Box::new(Expr::literal(Value::Int(0), ty.clone()));
         Ok(Expr::Case { branches, otherwise, ty })
     }
+}
+
+/// What the JSON aggregates gather: the JSON text of every value.
+fn json_text(value: Expr) -> Result<Expr> {
+    make_call("JSON_STRING", vec![value])
 }
