@@ -69,9 +69,9 @@ pub(super) fn cast(
                 Arc::new(Date32Array::new(ScalarBuffer::from(days), nulls))
             } else {
                 // TIME(0) keeps whole seconds, cut towards 1970.
-                let clock: Vec<i32> = ms
-                    .map(|t| (t / 1000 * 1000).rem_euclid(MS_PER_DAY) as i32)
-                    .collect();
+                let seconds = |t: i64| if local_from { t.div_euclid(1000) } else { t / 1000 };
+                let clock: Vec<i32> =
+                    ms.map(|t| (seconds(t) * 1000).rem_euclid(MS_PER_DAY) as i32).collect();
                 Arc::new(Time32MillisecondArray::new(ScalarBuffer::from(clock), nulls))
             })
         }

@@ -232,7 +232,7 @@ fn unix_timestamp(site: &Site<'_>) -> Kernel {
                     Some((DateTime { seconds: days * 86_400, nanos: 0 }, None))
                 });
                 Ok(Some(found.map_or(UNPARSABLE, |(t, offset)| {
-                    offset.map_or_else(|| a.ctx.zone.to_instant(t.seconds, 1), |o| t.seconds - o)
+                    offset.map_or_else(|| later_instant(a.ctx.zone, t.seconds), |o| t.seconds - o)
                 })))
             })?))
         });

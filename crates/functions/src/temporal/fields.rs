@@ -154,6 +154,16 @@ fn longer_than_day(unit: &str) -> bool {
     matches!(unit, "WEEK" | "MONTH" | "QUARTER" | "YEAR" | "DECADE" | "CENTURY" | "MILLENNIUM")
 }
 
+/// Whether CEIL goes on to the next unit from the first day of this one: Calcite does so for
+/// decades and longer units, and for quarters but the first.
+fn passes_start(unit: &str, t: i64) -> bool {
+    match unit {
+        "QUARTER" => civil_from_days(t / DAY).1 > 1,
+        "DECADE" | "CENTURY" | "MILLENNIUM" => true,
+        _ => false,
+    }
+}
+
 fn round(a: &Args<'_>, unit: &str, up: bool) -> Result<ArrayRef> {
     if floor_micros(unit, 0).is_none() {
         return Err(unknown(unit));
@@ -164,6 +174,6 @@ fn round(a: &Args<'_>, unit: &str, up: bool) -> Result<ArrayRef> {
         let floor = floor_micros(unit, t).unwrap_or(t);
         // Units from weeks on look at the day alone.
         let t = if longer_than_day(unit) { t / DAY * DAY } else { t };
-        if up && floor != t { next_micros(unit, floor) } else { floor }
+        if up && (floor != t || passes_start(unit, t)) { next_micros(unit, floor) } else { floor }
     })
 }
