@@ -273,7 +273,8 @@ fn sort(input: &Sized, keys: &[SortKey], offset: u64, fetch: Option<u64>) -> Res
         expr: column(&schema, k.column),
         options: SortOptions { descending: k.descending, nulls_first: k.nulls_first },
     }));
-    let sorted: Arc<dyn ExecutionPlan> = match order {
+    // What is cut to nothing needs no order.
+    let sorted: Arc<dyn ExecutionPlan> = match order.filter(|_| reach != Some(0)) {
         None => single(plan),
         Some(order) => {
             let several = plan.output_partitioning().partition_count() > 1;

@@ -209,10 +209,22 @@ pub(crate) fn equal(a: &Value, b: &Value) -> bool {
             x.len() == y.len()
                 && x.iter().all(|(k, v)| y.iter().any(|(l, w)| equal(k, l) && equal(v, w)))
         }
-        (Value::Array(x), Value::Array(y)) | (Value::Row(x), Value::Row(y)) => {
+        (Value::Array(x), Value::Array(y)) => {
+            x.len() == y.len() && x.iter().zip(y).all(|(p, q)| same_bits(p, q))
+        }
+        (Value::Row(x), Value::Row(y)) => {
             x.len() == y.len() && x.iter().zip(y).all(|(p, q)| equal(p, q))
         }
         _ => a == b,
+    }
+}
+
+/// Equality of elements of arrays, which Flink compares by their bytes.
+fn same_bits(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Double(x), Value::Double(y)) => x.total_cmp(y).is_eq(),
+        (Value::Float(x), Value::Float(y)) => x.total_cmp(y).is_eq(),
+        _ => equal(a, b),
     }
 }
 
@@ -259,7 +271,9 @@ fn extremum(a: &Args<'_>, wanted: Ordering) -> Result<ArrayRef> {
     let mut best = a.cols[0].clone().into_array(a.rows)?;
     for col in &a.cols[1..] {
         let other = col.clone().into_array(a.rows)?;
-        let better = compare(op, &Col::Array(other.clone()), &Col::Array(best.clone()), a.rows)?;
+        // Java's compareTo: NaN is the greatest number, and 0.0 greater than -0.0.
+        let sides = [&other, &best].map(|x| Col::Array((*x).clone()));
+        let better = with_datums(op, &sides[0], &sides[1], a.rows)?;
         best = arrow::compute::kernels::zip::zip(&better, &other, &best)?;
     }
     match a.nulls() {

@@ -72,8 +72,8 @@ pub(crate) fn rescale(ticks: i64, from: i64, to: i64) -> i64 {
     }
 }
 
-/// Drops the digits of a second below the precision.
+/// Drops the digits of a second below the precision, towards 1970.
 pub(crate) fn truncate(ticks: i64, per_second: i64, precision: u8) -> i64 {
     let kept = 10i64.pow(precision.min(9).into());
-    if kept >= per_second { ticks } else { ticks - ticks.rem_euclid(per_second / kept) }
+    if kept >= per_second { ticks } else { ticks - ticks % (per_second / kept) }
 }

@@ -10,7 +10,7 @@ use weir_plan::physical::Connectors as _;
 use weir_plan::{Planner, Settings, SinkRequest, explain};
 use weir_runtime::RunConfig;
 use weir_spec::{OpSpec, Plan};
-use weir_sql::{Effect, Insert, Rel, ResultTable, Session};
+use weir_sql::{Effect, ExplainDetails, Insert, Rel, ResultTable, Session};
 
 use crate::adapters::NotNull;
 use crate::checkpoint::options::CheckpointOptions;
@@ -89,9 +89,7 @@ impl Engine {
             }),
             Effect::Query(rel) => self.start_query(*rel),
             Effect::Inserts(inserts) => self.start_inserts(inserts),
-            Effect::Explain { what, changelog_mode, json, cost } => {
-                self.explain(*what, changelog_mode, json, cost)
-            }
+            Effect::Explain { what, details } => self.explain(*what, details),
             Effect::CompilePlan { inserts, path, if_not_exists, execute } => {
                 self.compile_plan(inserts, &path, if_not_exists, execute)
             }
@@ -294,13 +292,7 @@ impl Engine {
     }
 
     /// The sections of Flink's EXPLAIN: the plan as bound, as optimized, as it runs.
-    fn explain(
-        &self,
-        what: Effect,
-        changelog_mode: bool,
-        json: bool,
-        cost: bool,
-    ) -> Result<Outcome> {
+    fn explain(&self, what: Effect, details: ExplainDetails) -> Result<Outcome> {
         let mut text = String::from("== Abstract Syntax Tree ==\n");
         let (plan, roots) = match what {
             Effect::Query(rel) => {
@@ -317,8 +309,11 @@ impl Engine {
             }
             _ => return Err(Error::validation("EXPLAIN takes a query or an INSERT")),
         };
-        text.push_str("\n== Optimized Physical Plan ==\n");
-        let rows = match cost {
+        text.push_str(match details.advice {
+            true => "\n== Optimized Physical Plan With Advice ==\n",
+            false => "\n== Optimized Physical Plan ==\n",
+        });
+        let rows = match details.cost {
             true => explain::estimated_rows(&plan, &|source, schema| {
                 self.connectors.table_rows(source, schema)
             }),
@@ -327,11 +322,15 @@ impl Engine {
         for root in &roots {
             text.push_str(&explain::explain(&plan, *root, true, &rows));
         }
+        if details.advice {
+            text.push('\n');
+            text.push_str(&explain::advice(&plan));
+        }
         text.push_str("\n== Optimized Execution Plan ==\n");
         for root in &roots {
-            text.push_str(&explain::explain(&plan, *root, changelog_mode, &[]));
+            text.push_str(&explain::explain(&plan, *root, details.changelog_mode, &[]));
         }
-        if json {
+        if details.json {
             text.push_str("\n== Physical Execution Plan ==\n");
             text.push_str(&explain::json(&plan, parallelism(&self.session.options)?));
         }

@@ -151,7 +151,7 @@ impl Over {
             return Err(Error::internal("OVER without its time attribute"));
         };
         let bounded = matches!(spec.frame, OverFrame::Rows(Some(_)) | OverFrame::Range(Some(_)));
-        let aggs = AggSet::new(&spec.calls, &types(input), bounded)?;
+        let aggs = AggSet::by_sums(&spec.calls, &types(input), bounded)?;
         let store = Store { keys: Vec::new(), aggs };
         Ok(Self {
             partition: spec.partition.clone(),

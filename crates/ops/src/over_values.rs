@@ -77,7 +77,7 @@ impl OverValues {
                 }
             });
         }
-        AggSet::new(&aggregates, &types(input), false)?;
+        AggSet::by_sums(&aggregates, &types(input), false)?;
         Ok(Self {
             spec: spec.clone(),
             peers,
@@ -128,7 +128,7 @@ impl OverValues {
         if self.aggregates.is_empty() {
             return Ok(Vec::new());
         }
-        let mut aggs = AggSet::new(&self.aggregates, &self.input_types, false)?;
+        let mut aggs = AggSet::by_sums(&self.aggregates, &self.input_types, false)?;
         aggs.resize(1);
         let mut parts: Vec<Vec<ArrayRef>> = Vec::new();
         let mut positions = Vec::with_capacity(rank.len());

@@ -58,7 +58,7 @@ impl OverWhole {
         };
         let folded: Vec<AggregateCall> =
             spec.calls.iter().filter(|c| !positional(&c.function)).cloned().collect();
-        AggSet::new(&folded, &types(input), false)?;
+        AggSet::by_sums(&folded, &types(input), false)?;
         Ok(Self {
             spec: spec.clone(),
             by_rows: rows,
@@ -142,7 +142,7 @@ impl OverWhole {
         }
         let frames = self.frames(part, peers)?;
         let moves = frames.windows(2).any(|w| w[0].start != w[1].start);
-        let mut aggs = AggSet::new(&self.folded, &self.input_types, moves)?;
+        let mut aggs = AggSet::by_sums(&self.folded, &self.input_types, moves)?;
         aggs.resize(1);
         let (mut low, mut high) = (0, 0);
         let mut parts: Vec<Vec<ArrayRef>> = Vec::new();

@@ -52,6 +52,19 @@ pub fn estimated_rows(
     rows
 }
 
+/// What EXPLAIN PLAN_ADVICE says of a plan.
+pub fn advice(plan: &Plan) -> String {
+    let unbounded = |op: &OpSpec| matches!(op, OpSpec::GroupAggregate { keys, state_ttl: 0, .. } if !keys.is_empty());
+    let grows = plan.nodes.iter().filter(|n| unbounded(&n.op)).count();
+    if grows == 0 {
+        return "No available advice...\n".to_owned();
+    }
+    format!(
+        "advice[1]: [ADVICE] The state of {grows} GroupAggregate(s) grows with every new key. \
+         'table.exec.state.ttl' or a STATE_TTL hint forgets keys that are not used any more.\n"
+    )
+}
+
 /// The plan as it was bound: one logical operator a line.
 pub fn logical(rel: &Rel) -> String {
     let mut out = String::new();

@@ -23,4 +23,4 @@ pub mod statement;
 pub use bind::Binder;
 pub use rel::{Rel, RelOp};
 pub use session::{Session, TablePath};
-pub use statement::{Effect, Insert, ResultTable, execute};
+pub use statement::{Effect, ExplainDetails, Insert, ResultTable, execute};

@@ -65,15 +65,23 @@ pub(super) fn cast(
                 rescale(if local_from { zone.to_local(t, unit) } else { t }, unit, 1000)
             });
             Ok(if to.kind == TypeKind::Date {
-                let days: Vec<i32> = ms.map(|t| t.div_euclid(MS_PER_DAY) as i32).collect();
+                let days: Vec<i32> = ms.map(|t| day_of(t, local_from)).collect();
                 Arc::new(Date32Array::new(ScalarBuffer::from(days), nulls))
             } else {
-                // TIME(0) keeps whole seconds.
+                // TIME(0) keeps whole seconds, cut towards 1970.
+                let seconds = |t: i64| if local_from { t.div_euclid(1000) } else { t / 1000 };
                 let clock: Vec<i32> =
-                    ms.map(|t| (t.rem_euclid(MS_PER_DAY) / 1000 * 1000) as i32).collect();
+                    ms.map(|t| (seconds(t) * 1000).rem_euclid(MS_PER_DAY) as i32).collect();
                 Arc::new(Time32MillisecondArray::new(ScalarBuffer::from(clock), nulls))
             })
         }
         _ => Err(Error::validation(format!("Unsupported cast from {from} to {to}"))),
     }
+}
+
+/// The day of a time in milliseconds. Flink cuts towards 1970 where the time is not bound to
+/// a zone.
+fn day_of(ms: i64, local: bool) -> i32 {
+    let day = if local { ms.div_euclid(MS_PER_DAY) } else { ms / MS_PER_DAY };
+    day as i32
 }

@@ -8,7 +8,7 @@ use weir_core::{DataType, Error, Result, TypeKind, Value};
 use super::doc::{Json, quote};
 use crate::args::{Args, Kernel};
 use crate::expr::Expr;
-use crate::format::{write_decimal, write_double, write_float, write_timestamp};
+use crate::format::{write_decimal, write_double, write_timestamp};
 use crate::site::Site;
 use crate::ticks::unit_of;
 
@@ -19,6 +19,8 @@ pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         "JSON_STRING" if site.ty(0).is_some_and(|t| t.kind == TypeKind::Variant) => {
             Arc::new(|a| Ok(a.cols[0].array().clone()))
         }
+        // A document that was just built is no text to be quoted.
+        "JSON_STRING" if is_built(&site.args[0]) => Arc::new(|a| Ok(a.cols[0].array().clone())),
         "JSON_STRING" => Arc::new(|a| {
             a.text(|i, out| {
                 to_json(&Value::from_array(a.col(0), a.at(0, i)), &a.types[0]).sorted().write(out);
@@ -78,11 +80,18 @@ fn quote_ascii(s: &str, out: &mut String) {
     }
 }
 
+/// Whether an expression builds a JSON document.
+fn is_built(e: &Expr) -> bool {
+    matches!(e, Expr::Call { function, .. }
+        if matches!(function.as_str(), "JSON_OBJECT" | "JSON_ARRAY"))
+}
+
 /// Arguments that are JSON documents themselves are inserted, not quoted.
 fn raw_arguments(site: &Site<'_>) -> Vec<bool> {
     let is_json = |e: &Expr| {
-        matches!(e, Expr::Call { function, .. }
-            if matches!(function.as_str(), "JSON" | "JSON_OBJECT" | "JSON_ARRAY" | "JSON_QUERY"))
+        is_built(e)
+            || matches!(e, Expr::Call { function, .. }
+                if matches!(function.as_str(), "JSON" | "JSON_QUERY"))
     };
     site.args.iter().map(is_json).collect()
 }
@@ -147,7 +156,7 @@ fn to_json(v: &Value, ty: &DataType) -> Json {
         (Value::Boolean(b), _) => Json::Bool(*b),
         (Value::Int(x), _) => Json::Number(x.to_string()),
         (Value::Float(x), _) => {
-            write_float(&mut text, *x);
+            write_double(&mut text, f64::from(*x));
             Json::Number(text)
         }
         (Value::Double(x), _) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{Int32Type, Int64Type};
 use weir_core::value::values_to_array;
-use weir_core::{Error, Result, Value};
+use weir_core::{Result, Value};
 
 use crate::args::{Args, Kernel};
 use crate::expr::Expr;
@@ -86,7 +86,6 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         }),
         "ELT" if site.ret.is_binary() => Arc::new(elt_binary),
         "ELT" => Arc::new(elt),
-        "PRINTF" => Arc::new(printf),
         "IS_ALPHA" => predicate(|s| !s.is_empty() && s.chars().all(char::is_alphabetic)),
         "IS_DIGIT" => predicate(|s| !s.is_empty() && s.chars().all(|c| c.is_numeric())),
         "IS_DECIMAL" => predicate(|s| crate::cast::text::decimal_of(s, 38, 10).is_ok()),
@@ -179,13 +178,14 @@ fn pad(a: &Args<'_>, left: bool) -> Result<ArrayRef> {
     a.text(|i, out| {
         let (s, p) = (s.get(i), p.get(i));
         let Ok(n) = usize::try_from(n.get(i)) else { return Ok(false) };
+        // An empty pad makes no text, even where none is needed.
+        if p.is_empty() {
+            return Ok(false);
+        }
         let have = chars(s);
         if have >= n {
             out.extend(s.chars().take(n));
             return Ok(true);
-        }
-        if p.is_empty() {
-            return Ok(false);
         }
         let fill = p.chars().cycle().take(n - have);
         if left {
@@ -244,135 +244,4 @@ fn predicate(f: fn(&str) -> bool) -> Kernel {
         let values = (0..a.rows).map(|i| Some(s.is_valid(i) && f(s.value(i))));
         Ok(Arc::new(values.collect::<arrow::array::BooleanArray>()))
     })
-}
-
-/// Java's format strings: %d %s %f %e %x %c %b %n %% with flags, width, precision.
-fn printf(a: &Args<'_>) -> Result<ArrayRef> {
-    let format = a.strs(0)?;
-    a.text_all(|i, out| {
-        if format.is_null(i) {
-            return Ok(false);
-        }
-        let values: Vec<Value> =
-            (1..a.len()).map(|n| Value::from_array(a.col(n), a.at(n, i))).collect();
-        let texts: Vec<Option<String>> = (1..a.len())
-            .map(|n| crate::format::format_value(a.col(n), a.at(n, i), &a.types[n], a.ctx.zone))
-            .collect();
-        Ok(format_java(format.get(i), &values, &texts, out).is_ok())
-    })
-}
-
-fn format_java(
-    format: &str,
-    values: &[Value],
-    texts: &[Option<String>],
-    out: &mut String,
-) -> Result<()> {
-    let mut next = 0;
-    let mut rest = format;
-    while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        let spec = &rest[at + 1..];
-        let end = spec
-            .find(|c: char| c.is_ascii_alphabetic() || c == '%')
-            .ok_or_else(|| Error::data(format!("unknown format '%{spec}'")))?;
-        let (flags, conversion) = (&spec[..end], spec.as_bytes()[end]);
-        rest = &spec[end + 1..];
-        let piece = match conversion {
-            b'%' => "%".to_owned(),
-            b'n' => "\n".to_owned(),
-            _ => {
-                let (flags, index) = match flags.split_once('$') {
-                    Some((n, f)) => (f, n.parse::<usize>().ok().and_then(|n| n.checked_sub(1))),
-                    None => {
-                        next += 1;
-                        (flags, Some(next - 1))
-                    }
-                };
-                let pair = index.and_then(|n| Some((values.get(n)?, texts.get(n)?)));
-                let (value, text) = pair.ok_or_else(|| Error::data("too few arguments"))?;
-                convert(conversion, flags, value, text.as_deref())?
-            }
-        };
-        out.push_str(&piece);
-    }
-    out.push_str(rest);
-    Ok(())
-}
-
-fn convert(conversion: u8, flags: &str, value: &Value, text: Option<&str>) -> Result<String> {
-    let left = flags.contains('-');
-    let digits = flags.trim_start_matches(['-', '+', ' ', '#', ',', '(']);
-    let zero = digits.starts_with('0');
-    let (width, precision) = digits.split_once('.').unwrap_or((digits, ""));
-    let width: usize = width.trim_start_matches('0').parse().unwrap_or(0);
-    let precision: Option<usize> = precision.parse().ok();
-    let number = || match value {
-        Value::Int(x) => Ok(*x as f64),
-        Value::Float(x) => Ok(f64::from(*x)),
-        Value::Double(x) => Ok(*x),
-        _ => Err(Error::data("a format for numbers got another value")),
-    };
-    let mut body = match (conversion, value) {
-        (_, Value::Null) => "null".to_owned(),
-        (b'd', Value::Int(x)) if flags.contains(',') => grouped(&x.to_string()),
-        (b'd', Value::Int(x)) => x.to_string(),
-        (b'x', Value::Int(x)) => format!("{x:x}"),
-        (b'X', Value::Int(x)) => format!("{x:X}"),
-        (b'o', Value::Int(x)) => format!("{x:o}"),
-        (b'f', _) => {
-            let t = format!("{:.*}", precision.unwrap_or(6), number()?);
-            if flags.contains(',') { grouped(&t) } else { t }
-        }
-        (b'e', _) => java_exponent(&format!("{:.*e}", precision.unwrap_or(6), number()?)),
-        (b's' | b'S', Value::Boolean(b)) => b.to_string(),
-        (b's' | b'S', _) => {
-            let t: String =
-                text.unwrap_or("null").chars().take(precision.unwrap_or(usize::MAX)).collect();
-            if conversion == b'S' { t.to_uppercase() } else { t }
-        }
-        (b'b', Value::Boolean(b)) => b.to_string(),
-        (b'b', _) => "true".to_owned(),
-        (b'c', Value::Int(x)) => {
-            u32::try_from(*x).ok().and_then(char::from_u32).map_or_else(String::new, String::from)
-        }
-        _ => return Err(Error::data(format!("format %{} does not fit", conversion as char))),
-    };
-    if flags.contains('+') && matches!(conversion, b'd' | b'f' | b'e') && !body.starts_with('-') {
-        body.insert(0, '+');
-    }
-    let missing = width.saturating_sub(body.chars().count());
-    Ok(match (left, zero) {
-        (true, _) => body + &" ".repeat(missing),
-        (_, true) if body.starts_with(['-', '+']) => {
-            format!("{}{}{}", &body[..1], "0".repeat(missing), &body[1..])
-        }
-        (_, true) => "0".repeat(missing) + &body,
-        _ => " ".repeat(missing) + &body,
-    })
-}
-
-/// An exponent with a sign and at least two digits, as Java writes it.
-fn java_exponent(text: &str) -> String {
-    let Some((mantissa, exponent)) = text.split_once('e') else { return text.to_owned() };
-    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |d| ('-', d));
-    format!("{mantissa}e{sign}{digits:0>2}")
-}
-
-/// Thousands separators in the whole part.
-fn grouped(text: &str) -> String {
-    let (whole, fraction) = text.split_once('.').map_or((text, None), |(w, f)| (w, Some(f)));
-    let (sign, whole) = whole.strip_prefix('-').map_or(("", whole), |w| ("-", w));
-    let mut out = sign.to_owned();
-    for (i, c) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    if let Some(f) = fraction {
-        out.push('.');
-        out.push_str(f);
-    }
-    out
 }

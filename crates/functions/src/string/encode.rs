@@ -125,7 +125,10 @@ fn encode(s: &str, set: &str, out: &mut Vec<u8>) -> Result<()> {
             out.extend(s.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')));
         }
         "UTF-16" => {
-            out.extend([0xfe, 0xff]);
+            // Java writes the byte order mark before the first character.
+            if !s.is_empty() {
+                out.extend([0xfe, 0xff]);
+            }
             out.extend(s.encode_utf16().flat_map(u16::to_be_bytes));
         }
         "UTF-16BE" => out.extend(s.encode_utf16().flat_map(u16::to_be_bytes)),

@@ -5,6 +5,7 @@ mod encode;
 mod java;
 mod pattern;
 mod position;
+mod printf;
 mod split;
 mod trim;
 
@@ -15,13 +16,14 @@ use crate::args::Kernel;
 use crate::site::{Family, Site};
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
-    let families: [Family; 6] = [
+    let families: [Family; 7] = [
         basic::kernel,
         position::kernel,
         trim::kernel,
         split::kernel,
         pattern::kernel,
         encode::kernel,
+        printf::kernel,
     ];
     for family in families {
         if let Some(kernel) = family(site)? {

@@ -149,9 +149,9 @@ fn overlay(a: &Args<'_>) -> Result<ArrayRef> {
         let len = len.map_or(chars(r) as i64, |l| l.get(i).into());
         out.push_str(slice(s, 0, start as usize - 1));
         out.push_str(r);
-        let resume = start - 1 + len;
-        if resume >= 0 && len >= 0 {
-            out.push_str(slice(s, resume as usize, usize::MAX));
+        // As Flink: a length of 0 drops the rest.
+        if len > 0 && start + len <= n {
+            out.push_str(slice(s, (start - 1 + len) as usize, usize::MAX));
         }
         Ok(true)
     })

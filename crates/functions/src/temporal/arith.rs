@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array as _, ArrayRef};
 use arrow::datatypes::{Int32Type, Int64Type};
 use weir_core::{Error, Result, TypeKind};
 
@@ -11,8 +11,10 @@ use crate::args::{Args, Kernel};
 use crate::calendar::{add_months, civil_from_days};
 use crate::intervals::{interval_array, interval_values};
 use crate::site::Site;
+use crate::ticks::{Ticks, timestamps, unit_of};
 
 const DAY: i64 = 86_400_000_000;
+const NANOS: i64 = 1_000_000_000;
 
 /// Months or microseconds of a unit.
 enum Step {
@@ -45,8 +47,19 @@ pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
             let step = step(site.keyword(0)?)?;
             Arc::new(move |a| add(a, &step))
         }
+        "TIMESTAMPDIFF" if site.keyword(0)? == "NANOSECOND" => Arc::new(|a| {
+            let (x, y) = (local_micros(a, 1)?, local_micros(a, 2)?);
+            let nulls = a.nulls();
+            Ok(Arc::new(a.plain::<Int64Type>(|i| {
+                if nulls.as_ref().is_some_and(|n| n.is_null(i)) {
+                    return 0;
+                }
+                (millis(y(i)) - millis(x(i))) / 1000 * 1_000_000_000
+            })))
+        }),
         "TIMESTAMPDIFF" => {
-            let step = step(site.keyword(0)?)?;
+            let unit = site.keyword(0)?.to_owned();
+            let step = step(&unit)?;
             Arc::new(move |a| {
                 let (x, y) = (local_micros(a, 1)?, local_micros(a, 2)?);
                 let nulls = a.nulls();
@@ -56,11 +69,7 @@ pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
                     }
                     match step {
                         Step::Months(n) => (months_between(x(i), y(i)) / n) as i32,
-                        // Flink counts whole milliseconds.
-                        Step::Micros(n) if n >= 1000 => {
-                            ((y(i).div_euclid(1000) - x(i).div_euclid(1000)) / (n / 1000)) as i32
-                        }
-                        Step::Micros(n) => ((y(i) - x(i)) / n) as i32,
+                        Step::Micros(n) => difference(&unit, n, millis(y(i)) - millis(x(i))),
                     }
                 })))
             })
@@ -85,30 +94,62 @@ pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
     }))
 }
 
+/// Flink looks at whole milliseconds.
+fn millis(micros: i64) -> i64 {
+    micros.div_euclid(1000)
+}
+
+/// A difference of milliseconds in units of so many microseconds. Weeks and what is shorter
+/// than a second come from the difference in seconds, in 32 bits.
+fn difference(unit: &str, micros: i64, millis: i64) -> i32 {
+    let seconds = (millis / 1000) as i32;
+    match unit {
+        "WEEK" => seconds / 604_800,
+        _ if micros < 1_000_000 => seconds.wrapping_mul((1_000_000 / micros) as i32),
+        _ => (millis / (micros / 1000)) as i32,
+    }
+}
+
 fn add(a: &Args<'_>, step: &Step) -> Result<ArrayRef> {
     let (n, t) = (a.nums::<Int64Type>(1)?, local_micros(a, 2)?);
     let time_of_day = matches!(a.types[2].kind, TypeKind::Time(_));
-    from_local_micros(a, a.ret, |i| match step {
+    let moved = from_local_micros(a, a.ret, |i| match step {
         Step::Micros(by) => t(i).wrapping_add(by.wrapping_mul(n.get(i))),
         Step::Months(_) if time_of_day => t(i),
         Step::Months(by) => shift_months(t(i), by.wrapping_mul(n.get(i))),
-    })
+    })?;
+    if !a.types[2].is_timestamp() || unit_of(a.ret) != NANOS || unit_of(&a.types[2]) != NANOS {
+        return Ok(moved);
+    }
+    // The steps are no finer than microseconds: what a timestamp has below them stays.
+    let (source, micros) = (Ticks::of(a.col(2))?, Ticks::of(moved.as_ref())?);
+    let ticks =
+        (0..a.rows).map(|i| micros.get(i) + source.get(a.at(2, i)).rem_euclid(1000)).collect();
+    Ok(timestamps(ticks, moved.nulls().cloned(), a.ret))
 }
 
 fn shift_months(t: i64, months: i64) -> i64 {
     add_months(t.div_euclid(DAY), months) * DAY + t.rem_euclid(DAY)
 }
 
-/// Whole months from `x` to `y`, towards zero.
+/// Whole months from `x` to `y` as Calcite counts them: days first, and one month less where
+/// the time of day has not come yet. Going back it takes one more instead.
 pub(super) fn months_between(x: i64, y: i64) -> i64 {
-    let (x, y, sign) = if x <= y { (x, y, 1) } else { (y, x, -1) };
-    let (y1, m1, _) = civil_from_days(x.div_euclid(DAY));
-    let (y2, m2, _) = civil_from_days(y.div_euclid(DAY));
-    let mut months = (y2 - y1) * 12 + m2 - m1;
-    if shift_months(x, months) > y {
-        months -= 1;
+    let (from, to) = (x.div_euclid(DAY), y.div_euclid(DAY));
+    let months = months_of_days(from, to);
+    let same_day = add_months(from, months) == to;
+    months - i64::from(same_day && y.rem_euclid(DAY) < x.rem_euclid(DAY))
+}
+
+/// Whole months between two days, towards zero.
+fn months_of_days(from: i64, to: i64) -> i64 {
+    if to < from {
+        return -months_of_days(to, from);
     }
-    sign * months
+    let (y1, m1, _) = civil_from_days(from);
+    let (y2, m2, _) = civil_from_days(to);
+    let months = (y2 - y1) * 12 + m2 - m1;
+    months - i64::from(add_months(from, months) > to)
 }
 
 /// (start, end) OVERLAPS (start, end); an end may be an interval after the start.

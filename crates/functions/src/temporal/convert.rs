@@ -232,7 +232,7 @@ fn unix_timestamp(site: &Site<'_>) -> Kernel {
                     Some((DateTime { seconds: days * 86_400, nanos: 0 }, None))
                 });
                 Ok(Some(found.map_or(UNPARSABLE, |(t, offset)| {
-                    offset.map_or_else(|| a.ctx.zone.to_instant(t.seconds, 1), |o| t.seconds - o)
+                    offset.map_or_else(|| later_instant(a.ctx.zone, t.seconds), |o| t.seconds - o)
                 })))
             })?))
         });
@@ -255,9 +255,16 @@ fn convert_tz(a: &Args<'_>) -> Result<ArrayRef> {
     let zone = |id: &str| Zone::try_parse(id).unwrap_or(Zone::UTC);
     a.text(|i, out| {
         let Some((t, _)) = shown.parse(s.get(i)) else { return Ok(false) };
-        let utc = zone(from.get(i)).to_instant(t.seconds, 1);
+        let utc = later_instant(zone(from.get(i)), t.seconds);
         let seconds = zone(to.get(i)).to_local(utc, 1);
         shown.format(DateTime { seconds, nanos: 0 }, Zone::UTC, out);
         Ok(true)
     })
+}
+
+/// The instant of a local time; the later one of two, as `SimpleDateFormat` has it.
+fn later_instant(zone: Zone, local: i64) -> i64 {
+    let utc = zone.to_instant(local, 1);
+    let again = [3600, 1800].into_iter().find(|d| zone.to_local(utc + d, 1) == local);
+    utc + again.unwrap_or(0)
 }

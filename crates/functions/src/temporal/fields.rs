@@ -13,6 +13,7 @@ use crate::calendar::{
 };
 use crate::intervals::interval_values;
 use crate::site::Site;
+use crate::ticks::Ticks;
 
 const DAY: i64 = 86_400_000_000;
 const HOUR: i64 = 3_600_000_000;
@@ -33,12 +34,11 @@ pub(super) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         _ => return Ok(None),
     };
     let interval = site.ty(arg).is_some_and(weir_core::DataType::is_interval);
-    let epoch_of_instant = unit == "EPOCH"
-        && site.ty(arg).is_some_and(|t| matches!(t.kind, TypeKind::TimestampLtz(..)));
-    if epoch_of_instant {
+    if unit == "NANOSECOND" && site.ty(arg).is_some_and(weir_core::DataType::is_timestamp) {
         return Ok(Some(Arc::new(move |a| {
-            let t = crate::ticks::Ticks::of(a.col(arg))?;
-            Ok(Arc::new(a.plain::<Int64Type>(|i| t.get(a.at(arg, i)) / t.per_second)))
+            let t = Ticks::of(a.col(arg))?;
+            let nanos = |i| t.get(a.at(arg, i)) % t.per_second * (1_000_000_000 / t.per_second);
+            Ok(Arc::new(a.plain::<Int64Type>(nanos)))
         })));
     }
     let months = site.ty(arg).is_some_and(|t| matches!(t.kind, TypeKind::IntervalYearMonth(..)));
@@ -113,7 +113,8 @@ fn floor_micros(unit: &str, t: i64) -> Option<i64> {
     if width > 0 {
         return Some(t - t.rem_euclid(width));
     }
-    let days = t.div_euclid(DAY);
+    // Flink cuts to the day towards 1970.
+    let days = t / DAY;
     let (y, m, _) = civil_from_days(days);
     let start = match unit {
         "WEEK" => days - (day_of_week(days) - 1),
@@ -148,6 +149,21 @@ fn next_micros(unit: &str, start: i64) -> i64 {
     }
 }
 
+/// Whether a unit is longer than a day.
+fn longer_than_day(unit: &str) -> bool {
+    matches!(unit, "WEEK" | "MONTH" | "QUARTER" | "YEAR" | "DECADE" | "CENTURY" | "MILLENNIUM")
+}
+
+/// Whether CEIL goes on to the next unit from the first day of this one: Calcite does so for
+/// decades and longer units, and for quarters but the first.
+fn passes_start(unit: &str, t: i64) -> bool {
+    match unit {
+        "QUARTER" => civil_from_days(t / DAY).1 > 1,
+        "DECADE" | "CENTURY" | "MILLENNIUM" => true,
+        _ => false,
+    }
+}
+
 fn round(a: &Args<'_>, unit: &str, up: bool) -> Result<ArrayRef> {
     if floor_micros(unit, 0).is_none() {
         return Err(unknown(unit));
@@ -156,6 +172,8 @@ fn round(a: &Args<'_>, unit: &str, up: bool) -> Result<ArrayRef> {
     from_local_micros(a, a.ret, |i| {
         let t = value(i);
         let floor = floor_micros(unit, t).unwrap_or(t);
-        if up && floor != t { next_micros(unit, floor) } else { floor }
+        // Units from weeks on look at the day alone.
+        let t = if longer_than_day(unit) { t / DAY * DAY } else { t };
+        if up && (floor != t || passes_start(unit, t)) { next_micros(unit, floor) } else { floor }
     })
 }

@@ -132,14 +132,15 @@ fn unit_is_time(unit: &str) -> bool {
 
 fn timestamp_diff(call: &Call<'_>) -> Result<ScalarSignature> {
     call.count(3, 3)?;
-    unit(call, 0)?;
+    let unit = unit(call, 0)?;
     if !(1..3).all(|i| call.ty(i).is_datetime() || call.ty(i).kind == TypeKind::Null) {
         return Err(call.reject("dates or timestamps"));
     }
     let default = |i| call.or_default(i, DataType::timestamp(3));
     let nullable = call.ty(1).nullable || call.ty(2).nullable;
     let types = vec![call.ty(0).clone(), default(1), default(2)];
-    Ok(call.sig(types, DataType::int().with_nullable(nullable)))
+    let ret = if unit == "NANOSECOND" { DataType::bigint() } else { DataType::int() };
+    Ok(call.sig(types, ret.with_nullable(nullable)))
 }
 
 fn minus_date(call: &Call<'_>) -> Result<ScalarSignature> {

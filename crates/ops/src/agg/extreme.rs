@@ -23,6 +23,10 @@ trait Key: Ord + Clone + Send {
         f: impl FnMut(usize, u8, Self),
     ) -> Result<()>;
     fn column(keys: Vec<Option<Self>>, ty: &DataType) -> Result<ArrayRef>;
+    /// Whether this is a NaN: neither less nor greater than any number.
+    fn is_nan(&self) -> bool {
+        false
+    }
     fn write(&self, out: &mut Vec<u8>);
     fn read(input: &mut Reader<'_>) -> Result<Self>;
 }
@@ -56,6 +60,9 @@ impl Key for i64 {
             return floats_to_array(values, valid, ty);
         }
         ints_to_array(keys.into_iter().map(Option::unwrap_or_default).collect(), valid, ty)
+    }
+    fn is_nan(&self) -> bool {
+        unordered(*self).is_nan()
     }
     fn write(&self, out: &mut Vec<u8>) {
         put_i64(out, *self);
@@ -165,7 +172,10 @@ impl<K: Key> Accumulator for Best<K> {
     }
     fn update(&mut self, rows: &Rows<'_>, args: &[ArrayRef]) -> Result<()> {
         let (slots, min) = (&mut self.slots, self.min);
+        let floats = self.ty.is_approximate();
         K::each(&args[0], rows, &self.ty, |s, _, v| match &mut slots[s] {
+            // A NaN stays where it came first, and never comes later.
+            Some(best) if floats && (v.is_nan() || best.is_nan()) => {}
             Some(best) if (v < *best) == min || v == *best => {
                 if v != *best {
                     *best = v;

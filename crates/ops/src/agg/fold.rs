@@ -247,12 +247,28 @@ pub fn floats_to_array(values: Vec<f64>, valid: Vec<bool>, ty: &DataType) -> Res
             Arc::new(Float32Array::new(values.into(), nulls))
         }
         TypeKind::Decimal(_, scale) => {
-            let unit = 10f64.powi((*scale).into());
-            let values = values.into_iter().map(|v| (v * unit).round() as i128).collect();
+            let values = values.into_iter().map(|v| unscaled(v, *scale)).collect();
             return decimals_to_array(values, valid, *scale, ty);
+        }
+        TypeKind::TinyInt | TypeKind::SmallInt | TypeKind::Int => {
+            // As Java narrows: to INT with saturation, and from there by cutting bits.
+            let values = values.into_iter().map(|v| i64::from(v as i32)).collect();
+            return ints_to_array(values, valid, ty);
         }
         _ => return ints_to_array(values.into_iter().map(|v| v as i64).collect(), valid, ty),
     })
+}
+
+/// A double as an unscaled decimal, rounded half up by its shortest text.
+fn unscaled(v: f64, scale: u8) -> i128 {
+    let text = format!("{}", v.abs());
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let scale = usize::from(scale);
+    let kept = &fraction[..fraction.len().min(scale)];
+    let digits = format!("{whole}{kept:0<scale$}");
+    let up = fraction.as_bytes().get(scale).is_some_and(|d| *d >= b'5');
+    let value = digits.parse::<i128>().unwrap_or(i128::MAX - 1) + i128::from(up);
+    if v < 0.0 { -value } else { value }
 }
 
 /// A DECIMAL column from unscaled values of `scale`; what does not fit is NULL.

@@ -15,6 +15,7 @@ mod numeric;
 mod place;
 mod shared;
 mod values;
+mod variance;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType as ArrowType;
@@ -24,6 +25,9 @@ use weir_state::bytes::put_bytes;
 use weir_state::{Reader, SlotStore};
 
 use shared::SharedDistinct;
+
+/// Before the name of a variance that is computed from sums.
+const BY_SUMS: &str = "$";
 
 pub use fold::{MINUS, RESET, Rows, SKIP, ints_to_array};
 
@@ -123,6 +127,19 @@ pub struct AggSet {
 }
 
 impl AggSet {
+    /// The accumulators of an OVER window or of MATCH_RECOGNIZE, whose variances are taken
+    /// from sums of squares.
+    pub fn by_sums(calls: &[AggregateCall], input: &[DataType], retracts: bool) -> Result<Self> {
+        let rename = |call: &AggregateCall| {
+            let mut call = call.clone();
+            if call.function.starts_with("STDDEV") || call.function.starts_with("VAR") {
+                call.function.insert_str(0, BY_SUMS);
+            }
+            call
+        };
+        Self::new(&calls.iter().map(rename).collect::<Vec<_>>(), input, retracts)
+    }
+
     /// Builds the accumulators; `input` are the types of the columns that calls refer to.
     pub fn new(calls: &[AggregateCall], input: &[DataType], retracts: bool) -> Result<Self> {
         let mut units = Vec::new();
@@ -308,7 +325,10 @@ fn function(
         "$SUM0" | "SUM0" => numeric::sum(arg, ty, true)?,
         "AVG" => numeric::avg(arg, ty)?,
         "STDDEV_POP" | "STDDEV_SAMP" | "STDDEV" | "VAR_POP" | "VAR_SAMP" | "VARIANCE" => {
-            numeric::variance(name, arg, ty)?
+            Box::new(variance::Variance::new(name, ty))
+        }
+        _ if name.starts_with(BY_SUMS) => {
+            numeric::variance(name.trim_start_matches(BY_SUMS), arg, ty)?
         }
         "BIT_AND" | "BIT_OR" | "BIT_XOR" | "BITAND_AGG" | "BITOR_AGG" | "BITXOR_AGG" => {
             numeric::bits(name, arg, ty)?

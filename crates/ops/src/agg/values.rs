@@ -175,7 +175,7 @@ impl Values {
             What::Bitmap(fold) => self.bitmap(fold, rows)?,
             What::JsonObject { null } => self.object(rows, null),
             What::JsonArray { .. } => {
-                let items: Vec<String> = firsts().map(|v| json(v, &self.types[0])).collect();
+                let items: Vec<String> = firsts().map(|v| json(v).to_owned()).collect();
                 Value::String(format!("[{}]", items.join(",")))
             }
         })
@@ -206,7 +206,7 @@ impl Values {
             if let (Some(k), Some(v)) = (r[0].as_str(), r.get(1))
                 && (null || !v.is_null())
             {
-                entries.insert(quote(k), json(v, &self.types[1]));
+                entries.insert(quote(k), json(v).to_owned());
             }
         }
         let items: Vec<String> = entries.into_iter().map(|(k, v)| format!("{k}:{v}")).collect();
@@ -214,31 +214,9 @@ impl Values {
     }
 }
 
-/// JSON text of a value.
-fn json(v: &Value, ty: &DataType) -> String {
-    use weir_core::types::TypeKind;
-    match v {
-        Value::Null => "null".into(),
-        Value::Boolean(b) => b.to_string(),
-        Value::Int(x) => x.to_string(),
-        Value::Float(x) => format!("{x:?}"),
-        Value::Double(x) => format!("{x:?}"),
-        Value::Decimal(x) => {
-            let scale = if let TypeKind::Decimal(_, s) = ty.kind { usize::from(s) } else { 0 };
-            let digits = format!("{:0>width$}", x.unsigned_abs(), width = scale + 1);
-            let (whole, part) = digits.split_at(digits.len() - scale);
-            let dot = if scale > 0 { "." } else { "" };
-            format!("{}{whole}{dot}{part}", if *x < 0 { "-" } else { "" })
-        }
-        // JSON_OBJECT and JSON_ARRAY as arguments arrive as text, too: they are quoted like any string.
-        Value::String(s) => quote(s),
-        Value::Array(items) => {
-            let inner = if let TypeKind::Array(e) = &ty.kind { (**e).clone() } else { ty.clone() };
-            let items: Vec<String> = items.iter().map(|i| json(i, &inner)).collect();
-            format!("[{}]", items.join(","))
-        }
-        other => quote(&format!("{other:?}")),
-    }
+/// The JSON text that the planner made of a value with JSON_STRING.
+fn json(v: &Value) -> &str {
+    v.as_str().unwrap_or("null")
 }
 
 fn quote(s: &str) -> String {

@@ -71,7 +71,7 @@ impl Fold {
         let own = input.project(&columns);
         let fields = args.iter().map(|a| Field::new("a", a.ty().clone())).collect();
         let arg_schema = Schema::new(fields);
-        let set = AggSet::new(std::slice::from_ref(call), &types(&arg_schema), false)?;
+        let set = AggSet::by_sums(std::slice::from_ref(call), &types(&arg_schema), false)?;
         Ok(Self {
             variable,
             types: types(&own),

@@ -1,6 +1,7 @@
 //! Rewrites of the logical plan, in a fixed order: predicates go down, columns
 //! that nobody reads vanish, neighbouring projections merge.
 
+mod empty;
 mod merge;
 mod order;
 mod prune;
@@ -20,7 +21,8 @@ fn uses_event_time(rel: &Rel) -> bool {
 /// `event_time`: a consumer of the plans acts on watermarks itself.
 pub fn optimize(rels: Vec<Rel>, event_time: bool) -> Vec<Rel> {
     let keep_watermarks = event_time || rels.iter().any(uses_event_time);
-    let rels: Vec<Rel> = rels.into_iter().map(pushdown::push_filters).collect();
+    let rels: Vec<Rel> =
+        rels.into_iter().map(|r| pushdown::push_filters(empty::fold_empty_aggregates(r))).collect();
     let mut stems = prune::Stems::default();
     rels.iter().for_each(|r| stems.collect(r, keep_watermarks));
     rels.into_iter().map(|r| merge::merge_projects(stems.prune(r, keep_watermarks))).collect()

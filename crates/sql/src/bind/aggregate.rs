@@ -136,13 +136,14 @@ impl ExprBinder<'_, '_> {
             }
             ExprKind::JsonObjectAgg { entry, on_null, filter, .. } => {
                 let clause = on_null_literal(*on_null, ast::JsonOnNull::Null);
-                let args = vec![self.bind(&entry.key)?, self.bind(&entry.value)?, clause];
+                let value = json_text(self.bind(&entry.value)?)?;
+                let args = vec![self.bind(&entry.key)?, value, clause];
                 let filter = filter.as_ref().map(|f| self.bind_condition(f)).transpose()?;
                 resolve_call("JSON_OBJECTAGG", args, false, filter, vec![])
             }
             ExprKind::JsonArrayAgg { item, order_by, on_null, filter, .. } => {
                 let clause = on_null_literal(*on_null, ast::JsonOnNull::Absent);
-                let args = vec![self.bind(item)?, clause];
+                let args = vec![json_text(self.bind(item)?)?, clause];
                 let order_by = self.sort_items(order_by)?;
                 let filter = filter.as_ref().map(|f| self.bind_condition(f)).transpose()?;
                 resolve_call("JSON_ARRAYAGG", args, false, filter, order_by)
@@ -191,28 +192,37 @@ impl ExprBinder<'_, '_> {
             return Err(Error::validation(format!("{name} needs GROUP BY")));
         };
         let Some(sets) = &g.sets else { return Ok(Expr::literal(Value::Int(0), ty)) };
-        let keys: Vec<usize> = if name == "GROUP_ID" {
-            return Ok(Expr::literal(Value::Int(0), ty));
+        let of_set: Vec<i64> = if name == "GROUP_ID" {
+            // Which one of equal sets this is.
+            (0..sets.len())
+                .map(|i| sets[..i].iter().filter(|s| **s == sets[i]).count() as i64)
+                .collect()
         } else {
-            args.iter()
-                .map(|a| match a {
-                    Expr::Column { index, .. } if *index < g.keys.len() => Ok(*index),
-                    _ => Err(Error::validation(format!(
-                        "the argument of {name} is no GROUP BY column"
-                    ))),
-                })
-                .collect::<Result<_>>()?
+            let key = |a: &Expr| match a {
+                Expr::Column { index, .. } if *index < g.keys.len() => Ok(*index),
+                _ => {
+                    Err(Error::validation(format!("the argument of {name} is no GROUP BY column")))
+                }
+            };
+            let keys = args.iter().map(key).collect::<Result<Vec<_>>>()?;
+            let bits =
+                |set: &Vec<bool>| keys.iter().fold(0i64, |b, &k| b << 1 | i64::from(!set[k]));
+            sets.iter().map(bits).collect()
         };
-        // The set's number is a column; its bits follow from the number.
+        // The set's number is a column; what is asked for follows from the number.
         let set_column = Expr::column(g.keys.len(), ty.clone());
         let mut branches = Vec::new();
-        for (i, set) in sets.iter().enumerate() {
-            let bits = keys.iter().fold(0i64, |b, &k| b << 1 | i64::from(!set[k]));
+        for (i, value) in of_set.into_iter().enumerate() {
             let number = Expr::literal(Value::Int(i as i64), ty.clone());
             let condition = make_call("=", vec![set_column.clone(), number])?;
-            branches.push((condition, Expr::literal(Value::Int(bits), ty.clone())));
+            branches.push((condition, Expr::literal(Value::Int(value), ty.clone())));
         }
         let otherwise = Box::new(Expr::literal(Value::Int(0), ty.clone()));
         Ok(Expr::Case { branches, otherwise, ty })
     }
+}
+
+/// What the JSON aggregates gather: the JSON text of every value.
+fn json_text(value: Expr) -> Result<Expr> {
+    make_call("JSON_STRING", vec![value])
 }

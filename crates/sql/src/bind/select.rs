@@ -14,7 +14,7 @@ use super::grouping::{Grouping, aggregate_rel};
 use super::pending::Pending;
 use super::scope::Scope;
 use super::stand_in::{OUTER, OVER, SUBQUERY, WINDOW};
-use super::subquery::{check_width, comparison, comparisons, negated};
+use super::subquery::{boolean, check_width, comparison, comparisons, is_single_row, negated};
 use super::syntax::has_aggregate;
 use super::typed::make_call;
 use crate::rel::{Rel, RelOp, conjunction};
@@ -214,6 +214,9 @@ impl Binder<'_> {
             if !pending.is_empty() {
                 return Err(Error::unsupported("a subquery or OVER in front of IN"));
             }
+        } else if is_single_row(&inner) {
+            // An aggregate without keys has one row whatever it reads.
+            return Ok(if m.negated { rel.filter(boolean(false)) } else { rel });
         }
         let mut d = decorrelate(inner, &rel)?;
         let own = d.rel.columns();

@@ -63,7 +63,7 @@ fn zero() -> Expr {
     Expr::literal(Value::Int(0), bigint())
 }
 
-fn boolean(value: bool) -> Expr {
+pub(super) fn boolean(value: bool) -> Expr {
     Expr::literal(Value::Boolean(value), DataType::boolean().not_null())
 }
 
@@ -394,7 +394,7 @@ fn attach_scalar(joined: Rel, domain: &Rel, rel: Rel, ty: &DataType) -> Result<(
 }
 
 /// Whether a plan yields exactly one row: a global aggregate below projections.
-fn is_single_row(rel: &Rel) -> bool {
+pub(super) fn is_single_row(rel: &Rel) -> bool {
     match &rel.op {
         RelOp::Project { input, .. } => is_single_row(input),
         RelOp::Aggregate { keys, .. } => keys.is_empty(),

@@ -69,7 +69,7 @@ pub(super) fn alter_database(
     Ok(Effect::Done)
 }
 
-fn existing(session: &Session, path: &TablePath) -> Result<Option<CatalogTable>> {
+pub(super) fn existing(session: &Session, path: &TablePath) -> Result<Option<CatalogTable>> {
     session.table(path)
 }
 

@@ -29,12 +29,8 @@ pub enum Effect {
     Explain {
         /// What is explained.
         what: Box<Effect>,
-        /// CHANGELOG_MODE was asked for.
-        changelog_mode: bool,
-        /// JSON_EXECUTION_PLAN was asked for.
-        json: bool,
-        /// ESTIMATED_COST was asked for.
-        cost: bool,
+        /// What else was asked for.
+        details: ExplainDetails,
     },
     /// COMPILE PLAN: INSERTs are planned and the plan is kept in a file.
     CompilePlan {
@@ -89,4 +85,17 @@ pub struct Insert {
     pub not_null: Vec<usize>,
     /// The ON CONFLICT clause.
     pub on_conflict: Option<ConflictAction>,
+}
+
+/// What EXPLAIN shows beside the plans.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ExplainDetails {
+    /// CHANGELOG_MODE was asked for.
+    pub changelog_mode: bool,
+    /// JSON_EXECUTION_PLAN was asked for.
+    pub json: bool,
+    /// ESTIMATED_COST was asked for.
+    pub cost: bool,
+    /// PLAN_ADVICE was asked for.
+    pub advice: bool,
 }

@@ -119,9 +119,14 @@ fn build(
     let is_static = |c: &str| partition.iter().any(|(p, ..)| p == c);
     let targets: Vec<&str> = match &names {
         Some(names) => {
-            for n in names {
+            for (i, n) in names.iter().enumerate() {
                 if !persisted.iter().any(|c| c.name() == n) {
                     return Err(unknown_target(path, n, &persisted));
+                }
+                if names[..i].contains(n) {
+                    return Err(Error::validation(format!(
+                        "Target column '{n}' is assigned more than once"
+                    )));
                 }
             }
             names.iter().map(String::as_str).collect()

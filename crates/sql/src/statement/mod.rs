@@ -1,6 +1,7 @@
 //! What each statement does to the session, or asks its caller to run.
 
 mod alter;
+mod analyze;
 mod create;
 mod effect;
 mod expand;
@@ -15,7 +16,7 @@ use weir_core::{Error, Result};
 use weir_parser::ast::{self, StatementKind};
 
 pub use crate::secret::is_secret;
-pub use effect::{Effect, Insert, ResultTable};
+pub use effect::{Effect, ExplainDetails, Insert, ResultTable};
 
 use crate::bind::{At as _, Binder, check_zone, position};
 use crate::session::Session;
@@ -50,16 +51,19 @@ fn run(session: &mut Session, statement: &ast::Statement, source: &str) -> Resul
                 return Err(Error::validation("EXPLAIN takes a query or an INSERT"));
             }
             use ast::ExplainDetail as Detail;
-            if let Some(d) = e.details.iter().find(|d| matches!(d, Detail::PlanAdvice)) {
-                return Err(Error::unsupported(format!("EXPLAIN {}", d.as_str())).hint(
-                    "EXPLAIN CHANGELOG_MODE shows row kinds, JSON_EXECUTION_PLAN the job's graph",
-                ));
+            let asked = |d: Detail| e.details.contains(&d);
+            let details = ExplainDetails {
+                changelog_mode: asked(Detail::ChangelogMode),
+                json: asked(Detail::JsonExecutionPlan),
+                cost: asked(Detail::EstimatedCost),
+                advice: asked(Detail::PlanAdvice),
+            };
+            if details.advice && session.is_batch() {
+                return Err(Error::unsupported("EXPLAIN PLAN_ADVICE in batch mode"));
             }
-            let changelog_mode = e.details.contains(&Detail::ChangelogMode);
-            let json = e.details.contains(&Detail::JsonExecutionPlan);
-            let cost = e.details.contains(&Detail::EstimatedCost);
-            Ok(Effect::Explain { what, changelog_mode, json, cost })
+            Ok(Effect::Explain { what, details })
         }
+        K::Analyze(a) => analyze::analyze_table(session, a),
         K::CreateTable(t) => create::create_table(session, t),
         K::CreateView(v) => create::create_view(session, v, source),
         K::CreateCatalog(c) => create::create_catalog(session, c),
@@ -174,7 +178,6 @@ fn statement_name(kind: &StatementKind) -> &'static str {
     match kind {
         K::Merge(_) => "MERGE",
         K::Call(_) => "CALL",
-        K::Analyze(_) => "ANALYZE TABLE",
         K::CreateConnection(_) | K::AlterConnection(_) => "CREATE and ALTER CONNECTION",
         K::CreateMaterializedTable(_) | K::AlterMaterializedTable(_) => "MATERIALIZED TABLE",
         K::BeginStatementSet | K::EndStatementSet => {

@@ -282,6 +282,12 @@ pub(super) fn drop_other(session: &mut Session, d: &ast::Drop) -> Result<Effect>
     match d.kind {
         ObjectKind::Model => drop_model(session, d),
         ObjectKind::Function => drop_function(session, d),
+        // There are none.
+        ObjectKind::MaterializedTable if d.if_exists => Ok(Effect::Done),
+        ObjectKind::MaterializedTable => Err(Error::validation(format!(
+            "Materialized Table with identifier '{}' does not exist.",
+            d.name
+        ))),
         kind => Err(Error::unsupported(format!("DROP {}", kind.as_str()))),
     }
 }

@@ -164,7 +164,7 @@ pub(super) fn show(session: &Session, s: &ast::Show) -> Result<Effect> {
         }
         O::Tables => filter.list("table name", tables(session, s, |_| true)?),
         O::Views => filter.list("view name", tables(session, s, |t| t.kind != TableKind::Table)?),
-        O::MaterializedTables => ResultTable::list("materialized table name", []),
+        O::MaterializedTables => ResultTable::list("materialized table", []),
         O::Functions { user } => {
             let mut names = super::model::user_functions(session);
             if !*user {

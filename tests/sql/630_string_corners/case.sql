@@ -1,0 +1,1 @@
+SELECT OVERLAY(s PLACING 'ZZ' FROM 3 FOR 0) AS a, OVERLAY(s PLACING 'ZZ' FROM 3 FOR 1) AS b, LPAD(s, 2, '') AS c, LPAD(s, 2, '*') AS d, ENCODE(s, 'UTF-16') AS e FROM (VALUES ('hello'), (''), ('abc'), (CAST(NULL AS STRING))) AS t(s);
