@@ -161,9 +161,15 @@ impl Cold {
         scan(self.runs.all(), group, each)
     }
 
-    /// Writes the records, at most `count`, that `fill` puts in the order of their places,
-    /// and makes them visible at once; a record without entries is gone.
-    pub fn write(&mut self, count: usize, fill: impl FnOnce(Put<'_>) -> Result<()>) -> Result<()> {
+    /// Writes the records that `fill` puts in the order of their places, and makes them visible
+    /// at once; a record without entries is gone. They are of keys with these hashes.
+    pub fn write(
+        &mut self,
+        hashes: impl Iterator<Item = u64>,
+        fill: impl FnOnce(Put<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let of = |(n, least, most): (usize, u64, u64), h: u64| (n + 1, least.min(h), most.max(h));
+        let (count, least, most) = hashes.fold((0, u64::MAX, 0), of);
         let mut writer = None;
         fill(&mut |place: Place<'_>, entries: Option<&[u8]>| {
             if entries.is_some() {
@@ -171,7 +177,10 @@ impl Cold {
             }
             let writer = match &mut writer {
                 Some(writer) => writer,
-                none => none.insert(SortedWriter::new(&self.folder, count, true)?),
+                none => {
+                    let filter = Some((count, (least, most)));
+                    none.insert(SortedWriter::new(&self.folder, filter)?)
+                }
             };
             writer.put(place, entries)
         })?;

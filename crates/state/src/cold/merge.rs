@@ -1,7 +1,7 @@
 //! Many sorted runs as one: the newest record of each place, in order.
 //!
-//! Runs are merged when eight of about the same size have come together, by a thread of
-//! its own: a record is written again once for each eightfold of its table, and a key is
+//! Runs are merged when twelve of about the same size have come together, by a thread of
+//! its own: a record is written again once for each twelvefold of its table, and a key is
 //! looked for in few runs. Nobody waits for it unless runs pile up.
 //!
 //! Where to look next: [`super::sorted`] has the runs.
@@ -17,11 +17,11 @@ use super::failed;
 use super::sorted::{Record, SortedRun, SortedWriter};
 
 /// Runs of a size that are merged.
-const WIDTH: usize = 8;
+const WIDTH: usize = 12;
 /// Runs of this size or less are of the smallest class, bytes.
 const SMALLEST: u64 = 256 << 10;
 /// Runs that a table has at most while others are being merged.
-const MOST: usize = 4 * WIDTH;
+const MOST: usize = 3 * WIDTH;
 /// Bytes read at once from each run.
 const PIECE: usize = 64 << 10;
 
@@ -148,7 +148,9 @@ pub(super) fn scan(
 /// One run of some; `oldest`: there is none in front of them.
 fn merged(runs: &[Arc<SortedRun>], oldest: bool, folder: &Path) -> Result<SortedRun> {
     let records = runs.iter().map(|r| r.records()).sum();
-    let mut writer = SortedWriter::new(folder, records, true)?;
+    let hashes = runs.iter().filter_map(|r| r.hashes());
+    let hashes = hashes.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+    let mut writer = SortedWriter::new(folder, hashes.map(|h| (records, h)))?;
     merge(&mut cursors(runs, 0)?, |record| {
         if record.value.is_some() || !oldest {
             writer.put(record.place(), record.value)?;
@@ -225,15 +227,16 @@ mod tests {
     type Content = BTreeMap<(u32, u64, Vec<u8>), Option<Vec<u8>>>;
 
     fn run(content: &Content, folder: &Path) -> SortedRun {
-        let mut writer = SortedWriter::new(folder, content.len(), true).unwrap();
+        let hashes = || content.keys().map(|k| k.1);
+        let range = (hashes().min().unwrap(), hashes().max().unwrap());
+        let mut writer = SortedWriter::new(folder, Some((content.len(), range))).unwrap();
         for ((group, hash, key), value) in content {
             writer.put((*group, *hash, key), value.as_deref()).unwrap();
         }
         writer.finish().unwrap()
     }
 
-    fn found(runs: &Runs, content: &Content, folder: &Path) {
-        let _ = folder;
+    fn found(runs: &Runs, content: &Content) {
         let mut buffer = Vec::new();
         let mut rest: Vec<_> = content.keys().map(|(g, h, k)| (*g, *h, k.as_slice())).collect();
         let mut values = Content::new();
@@ -272,12 +275,12 @@ mod tests {
             runs.push(run(&content, dir.path()), dir.path()).unwrap();
             all.append(&mut content);
             if round % 10 == 0 {
-                found(&runs, &all, dir.path());
+                found(&runs, &all);
             }
         }
         runs.take_merged().unwrap();
         assert!(runs.all().len() < 2 * WIDTH, "{} runs", runs.all().len());
-        found(&runs, &all, dir.path());
+        found(&runs, &all);
         for group in 0..9 {
             let mut records = Vec::new();
             scan(runs.all(), group, |hash, key, value| {

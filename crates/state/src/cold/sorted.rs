@@ -17,7 +17,7 @@ use std::path::Path;
 
 use weir_core::{Error, Result};
 
-use super::filter::Filter;
+use super::filter::{Filter, Range as Hashes};
 use super::{Place, failed};
 
 /// Length of a record in front of its key.
@@ -116,6 +116,11 @@ impl SortedRun {
         self.starts[block]
     }
 
+    /// Least and greatest hash, if the run has a filter.
+    pub(super) fn hashes(&self) -> Option<Hashes> {
+        self.filter.as_ref().map(Filter::range)
+    }
+
     /// Where the records of a key group begin, if there are any.
     pub(super) fn seek(&self, group: u32) -> u64 {
         let block = self.marks.partition_point(|&m| m < mark(group, 0));
@@ -210,13 +215,14 @@ pub(super) struct SortedWriter {
 }
 
 impl SortedWriter {
-    /// Begins a run of at most so many records; `filter`: it will be asked for single keys.
-    pub(super) fn new(folder: &Path, records: usize, filter: bool) -> Result<Self> {
+    /// Begins a run; `filter`: it will be asked for single keys, has at most so many records,
+    /// and their hashes are in this range.
+    pub(super) fn new(folder: &Path, filter: Option<(usize, Hashes)>) -> Result<Self> {
         let run = SortedRun {
             file: tempfile::tempfile_in(folder).map_err(failed)?,
             marks: Vec::new(),
             starts: vec![0],
-            filter: filter.then(|| Filter::new(records)),
+            filter: filter.map(|(records, hashes)| Filter::new(records, hashes)),
             records: 0,
         };
         Ok(Self { run, buffer: Vec::with_capacity(PIECE), written: 0 })

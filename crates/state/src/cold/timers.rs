@@ -66,7 +66,7 @@ impl ColdTimers {
 
     /// Adds timers, in their order and without repetition.
     pub fn add(&mut self, timers: &[Timer]) -> Result<()> {
-        let mut writer = SortedWriter::new(&self.folder, timers.len(), false)?;
+        let mut writer = SortedWriter::new(&self.folder, None)?;
         for (at, place) in timers {
             writer.put((0, *at as u64 ^ 1 << 63, place), Some(&[]))?;
         }
@@ -83,7 +83,7 @@ impl ColdTimers {
     fn merge_small(&mut self) -> Result<()> {
         self.cursors.sort_by_key(|c| std::cmp::Reverse(c.rest()));
         let mut small = self.cursors.split_off(LARGE);
-        let mut writer = SortedWriter::new(&self.folder, 0, false)?;
+        let mut writer = SortedWriter::new(&self.folder, None)?;
         merge(&mut small, |timer| writer.put(timer.place(), timer.value).map(|()| true))?;
         self.push(writer.finish()?)
     }

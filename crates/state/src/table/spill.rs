@@ -195,7 +195,7 @@ impl<S: SlotStore> KeyedTable<S> {
             }
         }
         cold.keep(&pending)?;
-        cold.write(victims.len(), |put| {
+        cold.write(victims.iter().map(|v| v.1), |put| {
             for &(group, hash, slot) in victims {
                 let flags = self.index.flags(slot);
                 let place = (group, hash, self.index.key(slot));
@@ -231,7 +231,7 @@ impl<S: SlotStore> KeyedTable<S> {
             .map(|&s| self.place(s))
             .collect();
         self.sort(&mut places);
-        cold.write(places.len(), |put| {
+        cold.write(places.iter().map(|p| p.1), |put| {
             places
                 .iter()
                 .try_for_each(|&(g, hash, slot)| put((g, hash, self.index.key(slot)), None))
