@@ -1,15 +1,16 @@
-//! What does not fit in memory: the rows of keyed tables in an LSM tree on local disk.
+//! What does not fit in memory: the rows of keyed tables in sorted runs on local disk.
 //!
-//! One database per process, one keyspace per table instance. A record's key is the key
-//! group (u16, big-endian), the hash (u64, big-endian) and the key bytes, so that a key
-//! group is one range in the order of runs; its value is the entries of the key, as
-//! [`crate::run::Entries`] encodes them. Records are written by sorted ingestion, without
-//! a journal: the database is scratch space, what lasts is in checkpoints.
+//! A record's place is the key group, the hash and the key bytes, so that a key group is one
+//! range in the order of sealed runs; its value is the entries of the key, as
+//! [`crate::run::Entries`] encodes them. What leaves memory at once becomes one run; runs are
+//! merged in the background. They are scratch space in files without names: what lasts is in
+//! checkpoints.
 //!
 //! Changes that leave memory between two seals are also written to a *pending* file, as
-//! runs, because the next delta has to hold them.
+//! sealed runs, because the next delta has to hold them.
 //!
-//! Where to look next: [`crate::table`] decides what goes and comes.
+//! Where to look next: [`crate::table`] decides what goes and comes, [`sorted`] has the
+//! layout, [`merge`] reads many runs as one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,99 +19,66 @@ use std::io::{Cursor, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use fjall::config::{
-    BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry, HashRatioPolicy,
-};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Snapshot};
 use weir_core::{Error, Result};
 
+use self::merge::{Runs, scan};
+use self::sorted::{SortedRun, SortedWriter};
 use crate::run::{MergeRules, Run, RunSource, RunWriter, merge_runs};
 
+mod filter;
+mod merge;
+mod sorted;
 mod timers;
 
 pub use timers::ColdTimers;
 
-/// Start of the names of databases; the process number follows.
+/// Start of the names of folders; the process number follows.
 const PREFIX: &str = "weir-state-";
 
-/// The database of the process.
+/// The folder of the process for what does not fit.
+#[derive(Debug)]
 pub struct ColdStore {
-    database: Database,
     folder: PathBuf,
-    /// Keyspaces handed out, and pending files made.
-    names: AtomicU64,
 }
 
-impl fmt::Debug for ColdStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ColdStore").field("folder", &self.folder).finish_non_exhaustive()
-    }
-}
-
-fn failed(e: fjall::Error) -> Error {
+fn failed(e: std::io::Error) -> Error {
     Error::io(format!("state on local disk: {e}")).hint("see 'io.tmp.dirs' and its free space")
 }
 
 impl ColdStore {
-    /// Opens an empty database below `parent`; [`ColdStore::remove`] takes it away. What
-    /// processes that were killed have left there is removed. `memory` is the budget of
-    /// the process in bytes, of which the block cache takes a sixteenth.
+    /// Makes an empty folder below `parent`; [`ColdStore::remove`] takes it away. What
+    /// processes that were killed have left there is removed.
     ///
     /// # Errors
     ///
     /// The folder cannot be written.
-    pub fn open(parent: &Path, memory: u64) -> Result<Self> {
+    pub fn open(parent: &Path) -> Result<Self> {
         std::fs::create_dir_all(parent)?;
         remove_abandoned(parent)?;
         let folder = parent.join(format!("{PREFIX}{}", std::process::id()));
-        let database = Database::builder(&folder)
-            .cache_size((memory / 16).clamp(4 << 20, 512 << 20))
-            .worker_threads(1)
-            .manual_journal_persist(true)
-            .temporary(true)
-            .open()
-            .map_err(failed)?;
-        Ok(Self { database, folder, names: AtomicU64::new(0) })
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self { folder })
     }
 
-    /// Removes the files; for the end of the process.
+    /// Removes the folder; for the end of the process.
     pub fn remove(&self) {
         // What is left is removed by the next process that needs the folder.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 
     /// An empty place for rows.
-    pub fn table(&self) -> Result<Cold> {
-        let name = format!("t{}", self.names.fetch_add(1, Relaxed));
-        Ok(Cold {
-            database: self.database.clone(),
-            keyspace: open_keyspace(&self.database, &name)?,
-            name,
+    pub fn table(&self) -> Cold {
+        Cold {
             folder: self.folder.clone(),
+            runs: Runs::default(),
             groups: BTreeSet::new(),
             pending: Vec::new(),
-            record: Vec::new(),
-        })
+        }
     }
 }
 
-fn open_keyspace(database: &Database, name: &str) -> Result<Keyspace> {
-    let options = || {
-        KeyspaceCreateOptions::default()
-            .manual_journal_persist(true)
-            .max_memtable_size(1 << 20)
-            .data_block_hash_ratio_policy(HashRatioPolicy::all(0.75))
-            .data_block_compression_policy(CompressionPolicy::disabled())
-            .filter_policy(FilterPolicy::all(FilterPolicyEntry::Bloom(
-                BloomConstructionPolicy::BitsPerKey(10.0),
-            )))
-    };
-    database.keyspace(name, options).map_err(failed)
-}
-
-/// Removes the databases of processes that are gone.
+/// Removes the folders of processes that are gone.
 fn remove_abandoned(parent: &Path) -> Result<()> {
     for entry in std::fs::read_dir(parent)? {
         let entry = entry?;
@@ -130,16 +98,16 @@ pub type Place<'a> = (u32, u64, &'a [u8]);
 /// Takes a record: its place and its entries, `None` if it is gone.
 pub type Put<'a> = &'a mut dyn FnMut(Place<'_>, Option<&[u8]>) -> Result<()>;
 
+/// Takes the number of a place and its entries.
+pub type Found<'a> = &'a mut dyn FnMut(usize, &[u8]);
+
 /// The part of a keyed table that is not in memory.
 pub struct Cold {
-    database: Database,
-    keyspace: Keyspace,
-    name: String,
     folder: PathBuf,
+    runs: Runs,
     /// Key groups that have records.
     groups: BTreeSet<u32>,
     pending: Vec<Arc<Pending>>,
-    record: Vec<u8>,
 }
 
 impl fmt::Debug for Cold {
@@ -148,65 +116,78 @@ impl fmt::Debug for Cold {
     }
 }
 
-impl Drop for Cold {
-    fn drop(&mut self) {
-        // The database goes with the process in any case.
-        let _ = self.database.delete_keyspace(self.keyspace.clone());
-    }
-}
-
-fn encode(out: &mut Vec<u8>, (group, hash, key): Place<'_>) {
-    out.clear();
-    out.extend_from_slice(&(group as u16).to_be_bytes());
-    out.extend_from_slice(&hash.to_be_bytes());
-    out.extend_from_slice(key);
-}
+/// The rows on disk as they were at some time.
+#[derive(Debug, Clone)]
+pub struct Snapshot(Arc<[Arc<SortedRun>]>);
 
 impl Cold {
     /// An empty place for the timers of the table.
-    pub fn timers(&self) -> Result<ColdTimers> {
-        let keyspace = open_keyspace(&self.database, &format!("{}-timers", self.name))?;
-        Ok(ColdTimers::new(self.database.clone(), keyspace))
+    pub fn timers(&self) -> ColdTimers {
+        ColdTimers::new(&self.folder)
     }
 
-    /// The encoded entries of a key.
-    pub fn get(&mut self, place: Place<'_>) -> Result<Option<impl AsRef<[u8]> + use<>>> {
-        encode(&mut self.record, place);
-        self.keyspace.get(&self.record).map_err(failed)
-    }
-
-    /// Calls `each` with hash, key and entries of the records of a key group.
-    pub fn scan(
-        &self,
-        group: u32,
-        mut each: impl FnMut(u64, &[u8], &[u8]) -> Result<()>,
-    ) -> Result<()> {
-        for record in self.keyspace.prefix((group as u16).to_be_bytes()) {
-            let (place, entries) = record.into_inner().map_err(failed)?;
-            let Some((front, key)) = place.split_at_checked(10) else { continue };
-            let hash = u64::from_be_bytes(front[2..].try_into().unwrap_or_default());
-            each(hash, key, &entries)?;
+    /// Tells `found` the numbers and entries of those places, given in their order, that have
+    /// a record.
+    pub fn find(&self, places: &[Place<'_>], found: Found<'_>) -> Result<()> {
+        let mut open: Vec<u32> = (0..places.len() as u32).collect();
+        let (mut buffer, mut candidates) = (Vec::new(), Vec::<u32>::new());
+        let mut done = vec![false; places.len()];
+        for run in self.runs.all().iter().rev() {
+            candidates.clear();
+            candidates.extend(open.iter().filter(|&&i| run.may_hold(places[i as usize].1)));
+            if candidates.is_empty() {
+                continue;
+            }
+            let asked = candidates.iter().map(|&i| places[i as usize]);
+            run.find(asked, &mut buffer, &mut |i, entries| {
+                let place = candidates[i] as usize;
+                done[place] = true;
+                entries.into_iter().for_each(|e| found(place, e));
+            })?;
+            open.retain(|&i| !done[i as usize]);
+            if open.is_empty() {
+                break;
+            }
         }
         Ok(())
     }
 
-    /// Writes the records that `fill` puts, in the order of their places, and makes them
-    /// visible at once; a record without entries is gone.
-    pub fn write(&mut self, fill: impl FnOnce(Put<'_>) -> Result<()>) -> Result<()> {
-        let mut ingestion = self.keyspace.start_ingestion().map_err(failed)?;
-        let (groups, record) = (&mut self.groups, &mut self.record);
+    /// Calls `each` with hash, key and entries of the records of a key group, in order.
+    pub fn scan(
+        &self,
+        group: u32,
+        each: impl FnMut(u64, &[u8], &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        scan(self.runs.all(), group, each)
+    }
+
+    /// Writes the records that `fill` puts in the order of their places, and makes them visible
+    /// at once; a record without entries is gone. They are of keys with these hashes.
+    pub fn write(
+        &mut self,
+        hashes: impl Iterator<Item = u64>,
+        fill: impl FnOnce(Put<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let of = |(n, least, most): (usize, u64, u64), h: u64| (n + 1, least.min(h), most.max(h));
+        let (count, least, most) = hashes.fold((0, u64::MAX, 0), of);
+        let mut writer = None;
         fill(&mut |place: Place<'_>, entries: Option<&[u8]>| {
-            encode(record, place);
-            match entries {
-                Some(entries) => {
-                    groups.insert(place.0);
-                    ingestion.write(record.as_slice(), entries)
-                }
-                None => ingestion.write_tombstone(record.as_slice()),
+            if entries.is_some() {
+                self.groups.insert(place.0);
             }
-            .map_err(failed)
+            let writer = match &mut writer {
+                Some(writer) => writer,
+                none => {
+                    let filter = Some((count, (least, most)));
+                    none.insert(SortedWriter::new(&self.folder, filter)?)
+                }
+            };
+            writer.put(place, entries)
         })?;
-        ingestion.finish().map_err(failed)
+        match writer {
+            Some(writer) => self.runs.push(writer.finish()?, &self.folder),
+            None => Ok(()),
+        }
     }
 
     /// Keeps runs (by key group) for the next delta.
@@ -236,13 +217,12 @@ impl Cold {
 
     /// Everything as it is now, for [`Cold::whole`].
     pub fn snapshot(&self) -> Snapshot {
-        self.database.snapshot()
+        Snapshot(self.runs.all().into())
     }
 
     /// All records of a key group in a snapshot, with those in memory on top.
     pub fn whole(&self, snapshot: &Snapshot, group: u32, newest: Option<Run>) -> Run {
-        let (snapshot, keyspace) = (snapshot.clone(), self.keyspace.clone());
-        Run::Stream(Arc::new(Whole { snapshot, keyspace, group, newest }))
+        Run::Stream(Arc::new(Whole { snapshot: snapshot.clone(), group, newest }))
     }
 
     /// The pending changes have been sealed.
@@ -279,11 +259,11 @@ impl Pending {
     }
 }
 
-type Runs<'a> = Vec<Box<dyn Read + Send + 'a>>;
+type Readers<'a> = Vec<Box<dyn Read + Send + 'a>>;
 
 /// One run of some on disk, oldest first, and the newest in memory.
 fn merged<'a>(
-    mut runs: Runs<'a>,
+    mut runs: Readers<'a>,
     newest: Option<&'a Run>,
     full: bool,
 ) -> Result<Box<dyn Read + Send>> {
@@ -308,7 +288,7 @@ impl fmt::Debug for Changes {
 
 impl RunSource for Changes {
     fn open(&self) -> Result<Box<dyn Read + Send + '_>> {
-        let mut runs: Runs<'_> = Vec::new();
+        let mut runs: Readers<'_> = Vec::new();
         for p in &self.pending {
             runs.push(Box::new(Cursor::new(p.read(self.group)?)));
         }
@@ -318,7 +298,6 @@ impl RunSource for Changes {
 
 struct Whole {
     snapshot: Snapshot,
-    keyspace: Keyspace,
     group: u32,
     newest: Option<Run>,
 }
@@ -332,12 +311,11 @@ impl fmt::Debug for Whole {
 impl RunSource for Whole {
     fn open(&self) -> Result<Box<dyn Read + Send + '_>> {
         let mut cold = RunWriter::new(Vec::new());
-        for record in self.snapshot.prefix(&self.keyspace, (self.group as u16).to_be_bytes()) {
-            let (key, entries) = record.into_inner().map_err(failed)?;
-            cold.key(key.get(10..).unwrap_or_default(), true)?;
-            cold.entries(&entries)?;
-        }
-        let runs: Runs<'_> = vec![Box::new(Cursor::new(cold.finish()?.0))];
+        scan(&self.snapshot.0, self.group, |_, key, entries| {
+            cold.key(key, true)?;
+            cold.entries(entries)
+        })?;
+        let runs: Readers<'_> = vec![Box::new(Cursor::new(cold.finish()?.0))];
         merged(runs, self.newest.as_ref(), true)
     }
 }

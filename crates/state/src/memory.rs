@@ -121,9 +121,8 @@ impl Budget {
     ///
     /// The folder cannot be written.
     pub fn store(&self) -> Result<&ColdStore> {
-        let opened = self.store.get_or_init(|| {
-            ColdStore::open(&self.folder, self.limit.load(Relaxed)).map_err(|e| e.to_string())
-        });
+        let opened =
+            self.store.get_or_init(|| ColdStore::open(&self.folder).map_err(|e| e.to_string()));
         opened.as_ref().map_err(|e| Error::io(e.clone()))
     }
 }

@@ -1,115 +1,102 @@
 //! Times at which slots that have left memory are due, in time order on disk.
 //!
-//! A record's key is the time (order-preserving), then the place of the row; it has no
-//! value. In memory is only a lower bound of the times.
+//! Timers are records of sorted runs without values, in key group 0, with the time
+//! (order-preserving) as hash and the place of the row as key. A cursor for each run stands
+//! at its first timer that was not taken.
 
-use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use fjall::Keyspace;
 use weir_core::Result;
 
-use super::{Place, failed};
+use super::Place;
+use super::merge::{Cursor, merge};
+use super::sorted::{Record, SortedRun, SortedWriter};
 
-/// Bytes of time, key group and hash in front of the key.
-const FRONT: usize = 18;
+/// Bytes of key group and hash in front of the key.
+const FRONT: usize = 10;
+/// Bytes read at once from each run.
+const PIECE: usize = 16 << 10;
+/// Runs from which on the smaller ones are merged.
+const MOST: usize = 16;
+/// Runs that are left as they are then.
+const LARGE: usize = 3;
 
 /// Timers of one table instance.
+#[derive(Debug)]
 pub struct ColdTimers {
-    database: fjall::Database,
-    keyspace: Keyspace,
-    /// No record is before it; what was taken lies in front of it.
-    from: Vec<u8>,
-    /// No record has an earlier time; `None`: there is no record.
-    first: Option<i64>,
+    folder: PathBuf,
+    cursors: Vec<Cursor>,
 }
 
-impl fmt::Debug for ColdTimers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ColdTimers").field("first", &self.first).finish_non_exhaustive()
-    }
-}
-
-impl Drop for ColdTimers {
-    fn drop(&mut self) {
-        // The database goes with the process in any case.
-        let _ = self.database.delete_keyspace(self.keyspace.clone());
-    }
-}
+/// A timer for [`ColdTimers::add`]: its time, and the place of its row.
+pub type Timer = (i64, Vec<u8>);
 
 /// A timer that was taken: time, hash and bytes of the key.
 pub type Taken = (i64, u64, Vec<u8>);
 
-fn encode_time(at: i64) -> [u8; 8] {
-    (at as u64 ^ 1 << 63).to_be_bytes()
+fn time_of(record: &Record<'_>) -> i64 {
+    (record.hash ^ 1 << 63) as i64
 }
 
-fn decode(record: &[u8]) -> Option<Taken> {
-    let (front, key) = record.split_at_checked(FRONT)?;
-    let at = u64::from_be_bytes(front[..8].try_into().ok()?) ^ 1 << 63;
-    Some((at as i64, u64::from_be_bytes(front[10..].try_into().ok()?), key.to_vec()))
+fn taken(record: &Record<'_>) -> Option<Taken> {
+    let (front, key) = record.key.split_at_checked(FRONT)?;
+    let hash = u64::from_be_bytes(front[2..].try_into().ok()?);
+    Some((time_of(record), hash, key.to_vec()))
 }
 
 impl ColdTimers {
-    pub(super) fn new(database: fjall::Database, keyspace: Keyspace) -> Self {
-        Self { database, keyspace, from: Vec::new(), first: None }
+    pub(super) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), cursors: Vec::new() }
     }
 
-    /// A record for [`ColdTimers::add`].
-    pub fn record(at: i64, (group, hash, key): Place<'_>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(FRONT + key.len());
-        out.extend_from_slice(&encode_time(at));
-        out.extend_from_slice(&(group as u16).to_be_bytes());
-        out.extend_from_slice(&hash.to_be_bytes());
-        out.extend_from_slice(key);
-        out
+    /// A timer for [`ColdTimers::add`].
+    pub fn timer(at: i64, (group, hash, key): Place<'_>) -> Timer {
+        let mut place = Vec::with_capacity(FRONT + key.len());
+        place.extend_from_slice(&(group as u16).to_be_bytes());
+        place.extend_from_slice(&hash.to_be_bytes());
+        place.extend_from_slice(key);
+        (at, place)
     }
 
-    /// A time that no timer is before; `None` if there is no timer.
+    /// The time that no timer is before; `None` if there is no timer.
     pub fn first(&self) -> Option<i64> {
-        self.first
+        self.cursors.iter().filter_map(|c| c.record()).map(|r| time_of(&r)).min()
     }
 
-    /// Adds records, in their order and without repetition.
-    pub fn add(&mut self, records: &[Vec<u8>]) -> Result<()> {
-        let Some(least) = records.first() else { return Ok(()) };
-        let mut ingestion = self.keyspace.start_ingestion().map_err(failed)?;
-        for record in records {
-            ingestion.write(record.as_slice(), b"".as_slice()).map_err(failed)?;
+    /// Adds timers, in their order and without repetition.
+    pub fn add(&mut self, timers: &[Timer]) -> Result<()> {
+        let mut writer = SortedWriter::new(&self.folder, None)?;
+        for (at, place) in timers {
+            writer.put((0, *at as u64 ^ 1 << 63, place), Some(&[]))?;
         }
-        ingestion.finish().map_err(failed)?;
-        if *least < self.from {
-            self.from.clone_from(least);
-        }
-        let at = decode(least).map(|t| t.0);
-        self.first = [self.first, at].into_iter().flatten().min();
+        self.push(writer.finish()?)?;
+        self.cursors.retain(|c| c.record().is_some());
+        if self.cursors.len() > MOST { self.merge_small() } else { Ok(()) }
+    }
+
+    fn push(&mut self, run: SortedRun) -> Result<()> {
+        self.cursors.push(Cursor::new(Arc::new(run), 0, PIECE)?);
         Ok(())
+    }
+
+    fn merge_small(&mut self) -> Result<()> {
+        self.cursors.sort_by_key(|c| std::cmp::Reverse(c.rest()));
+        let mut small = self.cursors.split_off(LARGE);
+        let mut writer = SortedWriter::new(&self.folder, None)?;
+        merge(&mut small, |timer| writer.put(timer.place(), timer.value).map(|()| true))?;
+        self.push(writer.finish()?)
     }
 
     /// Takes up to `count` timers that are not after `until`, earliest first.
     pub fn take(&mut self, until: i64, count: usize) -> Result<Vec<Taken>> {
-        let (mut taken, mut records) = (Vec::new(), Vec::new());
-        self.first = None;
-        for record in self.keyspace.range(self.from.clone()..) {
-            let record = record.key().map_err(failed)?;
-            let Some(timer) = decode(&record) else { continue };
-            if timer.0 > until || taken.len() == count {
-                self.first = Some(timer.0);
-                self.from = record.to_vec();
-                break;
-            }
-            records.push(record);
-            taken.push(timer);
-        }
-        let Some(last) = records.last() else { return Ok(taken) };
-        if self.first.is_none() {
-            self.from = [&last[..], &[0]].concat();
-        }
-        let mut ingestion = self.keyspace.start_ingestion().map_err(failed)?;
-        for record in records {
-            ingestion.write_tombstone(record).map_err(failed)?;
-        }
-        ingestion.finish().map_err(failed)?;
-        Ok(taken)
+        let mut all = Vec::new();
+        merge(&mut self.cursors, |timer| {
+            let due = time_of(&timer) <= until && all.len() < count;
+            all.extend(taken(&timer).filter(|_| due));
+            Ok(due)
+        })?;
+        Ok(all)
     }
 }
 
@@ -121,13 +108,13 @@ mod tests {
     #[test]
     fn timers_come_in_time_order_and_once() {
         let dir = tempfile::tempdir().unwrap();
-        let store = ColdStore::open(dir.path(), 64 << 20).unwrap();
-        let mut timers = store.table().unwrap().timers().unwrap();
+        let store = ColdStore::open(dir.path()).unwrap();
+        let mut timers = store.table().timers();
         let put = |timers: &mut ColdTimers, times: &[i64]| {
-            let mut records: Vec<_> =
-                times.iter().map(|&t| ColdTimers::record(t, (3, 9, b"k"))).collect();
-            records.sort();
-            timers.add(&records).unwrap();
+            let mut new: Vec<_> =
+                times.iter().map(|&t| ColdTimers::timer(t, (3, 9, b"k"))).collect();
+            new.sort();
+            timers.add(&new).unwrap();
         };
         assert_eq!(timers.first(), None);
         put(&mut timers, &[5, -7, 100]);
@@ -142,7 +129,15 @@ mod tests {
         assert_eq!(taken[0], (1, 9, b"k".to_vec()));
         assert_eq!(times(taken), [1, 6]);
         assert_eq!(timers.first(), Some(100));
-        assert_eq!(times(timers.take(100, 9).unwrap()), [100]);
+        for n in 200..300 {
+            put(&mut timers, &[n, n - 150, n * 2]);
+        }
+        let all = times(timers.take(i64::MAX, 1000).unwrap());
+        let mut expected: Vec<i64> = (50..150).chain(200..300).collect();
+        expected.extend((200..300).map(|n| n * 2));
+        expected.sort_unstable();
+        expected.dedup();
+        assert_eq!(all, expected);
         assert_eq!(timers.first(), None);
     }
 }

@@ -11,12 +11,14 @@ use weir_core::Result;
 use weir_core::keys::EncodedKeys;
 
 use super::{COLD, DIRTY, FRESH, GONE, HOT, KeyedTable, SlotStore, StateValue};
-use crate::cold::Cold;
+use crate::cold::{Cold, Place};
 use crate::memory;
 use crate::run::{Entries, NO_STAMP, Run, RunWriter, SealedGroup};
 
 /// Slots that a table keeps whatever the budget says.
 const FLOOR: usize = 8192;
+/// Keys that are looked for on disk at once.
+const PIECE: usize = 1024;
 /// Longest key on disk, bytes; longer ones stay in memory.
 pub(super) const MAX_KEY: usize = 60_000;
 
@@ -95,7 +97,7 @@ impl<S: SlotStore> KeyedTable<S> {
             return Ok(());
         }
         if self.spill.cold.is_none() {
-            self.spill.cold = Some(Box::new(budget.store()?.table()?));
+            self.spill.cold = Some(Box::new(budget.store()?.table()));
         }
         self.evict(len - self.spill.cap)
     }
@@ -193,7 +195,7 @@ impl<S: SlotStore> KeyedTable<S> {
             }
         }
         cold.keep(&pending)?;
-        cold.write(|put| {
+        cold.write(victims.iter().map(|v| v.1), |put| {
             for &(group, hash, slot) in victims {
                 let flags = self.index.flags(slot);
                 let place = (group, hash, self.index.key(slot));
@@ -229,7 +231,7 @@ impl<S: SlotStore> KeyedTable<S> {
             .map(|&s| self.place(s))
             .collect();
         self.sort(&mut places);
-        cold.write(|put| {
+        cold.write(places.iter().map(|p| p.1), |put| {
             places
                 .iter()
                 .try_for_each(|&(g, hash, slot)| put((g, hash, self.index.key(slot)), None))
@@ -293,11 +295,23 @@ impl<S: SlotStore> KeyedTable<S> {
 
     fn read_cold(&mut self, cold: &mut Cold, slots: &[u32]) -> Result<()> {
         let mut places: Vec<(u32, u64, u32)> = slots.iter().map(|&s| self.place(s)).collect();
-        places.sort_unstable();
-        for (group, hash, slot) in places {
-            let Some(record) = cold.get((group, hash, self.index.key(slot)))? else { continue };
-            self.fill(slot, record.as_ref())?;
-            self.spill.recalled.push(slot);
+        self.sort(&mut places);
+        let (mut bytes, mut found) = (Vec::new(), Vec::new());
+        // In pieces, as the records of a piece are held until all of them are found.
+        for piece in places.chunks(PIECE) {
+            let asked: Vec<Place<'_>> =
+                piece.iter().map(|&(g, hash, slot)| (g, hash, self.index.key(slot))).collect();
+            bytes.clear();
+            found.clear();
+            cold.find(&asked, &mut |i, entries| {
+                let start = bytes.len();
+                bytes.extend_from_slice(entries);
+                found.push((piece[i].2, start..bytes.len()));
+            })?;
+            for (slot, range) in found.drain(..) {
+                self.fill(slot, &bytes[range])?;
+                self.spill.recalled.push(slot);
+            }
         }
         Ok(())
     }

@@ -147,9 +147,9 @@ fn other_versions_are_refused() {
 
 /// A table that has a place on disk.
 fn spilling(folder: &std::path::Path) -> (ColdStore, KeyedTable<Vec<i64>>) {
-    let store = ColdStore::open(folder, 64 << 20).unwrap();
+    let store = ColdStore::open(folder).unwrap();
     let mut t = table(0);
-    t.spill.cold = Some(Box::new(store.table().unwrap()));
+    t.spill.cold = Some(Box::new(store.table()));
     (store, t)
 }
 

@@ -42,7 +42,7 @@ impl Timers {
         let mut records = Vec::new();
         self.memory.retain(|&(at, slot)| {
             let Some(&(group, hash)) = places.get(&slot) else { return true };
-            records.extend(key(slot).map(|key| ColdTimers::record(at, (group, hash, key))));
+            records.extend(key(slot).map(|key| ColdTimers::timer(at, (group, hash, key))));
             false
         });
         if records.is_empty() {
@@ -50,7 +50,7 @@ impl Timers {
         }
         records.sort_unstable();
         if self.cold.is_none() {
-            self.cold = Some(Box::new(rows.timers()?));
+            self.cold = Some(Box::new(rows.timers()));
         }
         self.cold.as_mut().map_or(Ok(()), |cold| cold.add(&records))
     }
