@@ -452,7 +452,9 @@ fn is_plain_rounding(call: &FunctionCall) -> bool {
 /// which a TO after it would extend.
 fn ends_with_interval(expr: &Expr) -> bool {
     match &expr.kind {
-        ExprKind::Literal(Literal::Interval(_)) | ExprKind::IntervalExpr { .. } => true,
+        ExprKind::Literal(Literal::Interval(_))
+        | ExprKind::IntervalExpr { .. }
+        | ExprKind::TimeDifference { .. } => true,
         ExprKind::Binary { right, .. } => ends_with_interval(right),
         ExprKind::Unary { expr, .. } => ends_with_interval(expr),
         ExprKind::Between { high, .. } => ends_with_interval(high),
