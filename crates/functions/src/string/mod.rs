@@ -2,6 +2,7 @@
 
 mod basic;
 mod encode;
+mod inet;
 mod java;
 mod pattern;
 mod position;
@@ -16,7 +17,7 @@ use crate::args::Kernel;
 use crate::site::{Family, Site};
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
-    let families: [Family; 7] = [
+    let families: [Family; 8] = [
         basic::kernel,
         position::kernel,
         trim::kernel,
@@ -24,6 +25,7 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         pattern::kernel,
         encode::kernel,
         printf::kernel,
+        inet::kernel,
     ];
     for family in families {
         if let Some(kernel) = family(site)? {

@@ -1,0 +1,3 @@
+SELECT x, INET_ATON(x) AS a FROM (VALUES ('127.0.0.1'), ('0.0.0.0'), ('255.255.255.255'), ('256.1.1.1'), ('1.2.3'), ('1.2'), ('127'), ('127.1'), (''), (' 1.2.3.4'), ('01.02.03.010'), ('1.2.3.4.5'), ('a.b.c.d'), ('::1'), ('1..2.3'), ('1.2.3.'), ('+1.2.3.4'), ('1.256'), ('4294967295'), ('.1'), ('1.2.3.00004'), (CAST(NULL AS STRING))) AS t(x);
+SELECT x, INET_NTOA(x) AS a FROM (VALUES (CAST(2130706433 AS BIGINT)), (0), (4294967295), (4294967296), (-1), (CAST(NULL AS BIGINT)), (1)) AS t(x);
+SELECT INET_NTOA(5) AS a, INET_NTOA(CAST(5 AS SMALLINT)) AS b, INET_ATON(CAST('1.2.3.4' AS VARCHAR(20))) AS c;
