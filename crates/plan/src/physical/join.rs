@@ -249,14 +249,16 @@ impl Planner<'_> {
             return None;
         }
         keys.retain(|k| !is(k, l.start, r.start) && !is(k, l.end, r.end));
-        let (left, right) = match self.same_source(&left, &right) && l.event_time {
-            // Of two filtered parts of a table Flink's join takes turns between them, and
-            // the right one hardly ever runs behind the watermark of both.
-            true if self.filtered(&left) || self.filtered(&right) => {
-                (self.drop_late(left, l), right)
+        let (left, right) = if self.same_source(&left, &right) && l.event_time {
+            // Flink's join takes turns between its inputs: of two parts of one table the one
+            // that has fewer rows is ahead, and hardly ever behind the watermark of both.
+            match (self.filtered(&left), self.filtered(&right)) {
+                (true, false) => (left, self.drop_late(right, r)),
+                (_, true) => (self.drop_late(left, l), right),
+                (false, false) => (self.drop_late(left, l), self.drop_late(right, r)),
             }
-            true => (self.drop_late(left, l), self.drop_late(right, r)),
-            false => (left, right),
+        } else {
+            (left, right)
         };
         let keyed = self.key_sides(left, right, keys);
         let condition = self.residual(&keyed, rest);

@@ -1,0 +1,2 @@
+CREATE TABLE c (usr STRING, page STRING, ts TIMESTAMP(3), n INT, WATERMARK FOR ts AS ts - INTERVAL '2' SECOND) WITH ('connector' = 'filesystem', 'path' = '${CASE_DIR}/clicks.csv', 'format' = 'csv');
+SELECT l.usr, r.usr AS ru, l.n, r.n AS rn FROM (SELECT * FROM TABLE(TUMBLE(TABLE c, DESCRIPTOR(ts), INTERVAL '10' SECOND)) WHERE n > 4) l LEFT JOIN (SELECT * FROM TABLE(TUMBLE(TABLE c, DESCRIPTOR(ts), INTERVAL '10' SECOND))) r ON l.page = r.page AND l.window_start = r.window_start AND l.window_end = r.window_end;
