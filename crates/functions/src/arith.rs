@@ -89,7 +89,7 @@ fn numeric(op: Op, operand: &DataType, ret: &DataType) -> Result<Kernel> {
 }
 
 fn by_zero() -> Error {
-    Error::data("/ by zero")
+    Error::data("Division by zero (/ by zero)")
 }
 
 fn integer<T: ArrowPrimitiveType>(op: Op, ret: &DataType) -> Kernel

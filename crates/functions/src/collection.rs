@@ -34,7 +34,7 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
             match v.len() {
                 0 => Ok(Value::Null),
                 1 => Ok(v.remove(0)),
-                n => Err(Error::data(format!("ELEMENT of an array with {n} elements"))),
+                n => Err(Error::data(format!("Array has more than one element: ELEMENT of {n}"))),
             }
         },
         "ARRAY_MAX" => |a| Ok(extremum(&a[0], Ordering::Greater)),

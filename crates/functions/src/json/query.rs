@@ -86,7 +86,9 @@ impl Lookup {
         Ok(match path.get(&doc) {
             Some(Json::Null) if !path.strict => Found::Empty,
             Some(v) => Found::Value(v),
-            None if path.strict => Found::Failed("no value at the strict JSON path".into()),
+            None if path.strict => {
+                Found::Failed("No results for path: no value at the strict JSON path".into())
+            }
             None => Found::Empty,
         })
     }

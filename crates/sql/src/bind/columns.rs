@@ -19,7 +19,7 @@ pub(crate) fn rename_columns(mut rel: Rel, names: &[ast::Ident]) -> Result<Rel> 
     }
     if names.len() != rel.schema.len() {
         return Err(Error::validation(format!(
-            "{} column names given for {} columns",
+            "List of column aliases must have same degree as table: {} names for {} columns",
             names.len(),
             rel.schema.len()
         )));

@@ -42,7 +42,7 @@ impl ExprBinder<'_, '_> {
             TypeKind::Boolean => Ok(bound),
             TypeKind::Null => Ok(coerce(bound, &DataType::boolean())),
             _ => Err(Error::validation(format!(
-                "a condition must be BOOLEAN, but this expression is {}",
+                "Expected a boolean type, but this expression is {}",
                 bound.ty()
             )))
             .at(e.span),

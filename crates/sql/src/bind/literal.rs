@@ -18,9 +18,9 @@ pub fn bind_literal(literal: &ast::Literal) -> Result<Expr> {
         L::Number(text) => number(text, false)?,
         L::String(s) => string(s),
         L::Binary(hex) => binary(hex),
-        L::Date(s) => from_text(s.trim(), TypeKind::Date),
-        L::Time(s) => from_text(s.trim(), TypeKind::Time(fraction_digits(s))),
-        L::Timestamp(s) => from_text(s.trim(), DataType::timestamp(fraction_digits(s)).kind),
+        L::Date(s) => from_text(s, TypeKind::Date)?,
+        L::Time(s) => from_text(s, TypeKind::Time(fraction_digits(s)))?,
+        L::Timestamp(s) => from_text(s, DataType::timestamp(fraction_digits(s)).kind)?,
         L::Interval(i) => interval_literal(i)?,
     })
 }
@@ -81,13 +81,23 @@ fn binary(hex: &str) -> Expr {
     Expr::literal(Value::Bytes(bytes), ty)
 }
 
-/// A typed literal of date or time: its text cast to the type, folded where possible.
-fn from_text(text: &str, kind: TypeKind) -> Expr {
+/// A typed literal of date or time: its text cast to the type, which has to succeed.
+fn from_text(written: &str, kind: TypeKind) -> Result<Expr> {
+    let text = written.trim();
+    let (name, format) = match kind {
+        TypeKind::Date => ("DATE", "yyyy-MM-dd"),
+        TypeKind::Time(_) => ("TIME", "HH:mm:ss"),
+        _ => ("TIMESTAMP", "yyyy-MM-dd HH:mm:ss"),
+    };
+    // A cast would take a time without seconds.
+    let whole = !matches!(kind, TypeKind::Time(_)) || text.matches(':').count() == 2;
     let ty = DataType::from(kind).not_null();
     let cast = Expr::Cast { arg: Box::new(string(text)), ty: ty.clone(), safe: false };
     match constant::evaluate(&cast) {
-        Ok(value) => Expr::literal(value, ty),
-        Err(_) => cast,
+        Ok(value) if whole => Ok(Expr::literal(value, ty)),
+        _ => Err(Error::validation(format!(
+            "Illegal {name} literal '{written}': not in format '{format}'"
+        ))),
     }
 }
 
@@ -101,7 +111,7 @@ pub fn interval_literal(i: &ast::IntervalLit) -> Result<Expr> {
     let q = &i.qualifier;
     let text = i.value.trim();
     let invalid = || {
-        Error::validation(format!("invalid interval '{text}'"))
+        Error::validation(format!("Illegal interval literal format '{text}'"))
             .hint("write for example INTERVAL '5' SECOND or INTERVAL '1 02:03' DAY TO MINUTE")
     };
     let (negative, body) = match text.strip_prefix('-') {

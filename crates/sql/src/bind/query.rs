@@ -118,7 +118,10 @@ impl Binder<'_> {
         let Some(e) = e else { return Ok(None) };
         match self.constant(e)? {
             (Value::Int(n), _) if n >= 0 => Ok(Some(n as u64)),
-            _ => Err(Error::validation("LIMIT, OFFSET and FETCH take a number of rows")).at(e.span),
+            _ => Err(Error::validation(
+                "unexpected value: LIMIT, OFFSET and FETCH take a number of rows",
+            ))
+            .at(e.span),
         }
     }
 
@@ -150,7 +153,8 @@ impl Binder<'_> {
         let width = rows.first().map_or(0, Vec::len);
         if let Some(at) = rows.iter().position(|r| r.len() != width) {
             return Err(Error::validation(format!(
-                "the rows of VALUES differ in length: {width} and {}",
+                "Values passed to VALUES operator must have compatible types: rows of {width} and {} \
+                 columns",
                 rows[at].len()
             )))
             .at(v.rows[at].span);
@@ -216,7 +220,7 @@ fn common_column(types: &[DataType], column: usize) -> Result<DataType> {
         }
         Some(t) => Ok(t),
         None => Err(Error::validation(format!(
-            "column {} has no common type: {}",
+            "Type mismatch in column {}: {} have no common type",
             column + 1,
             types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         ))),

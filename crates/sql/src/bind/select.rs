@@ -138,7 +138,7 @@ impl Binder<'_> {
         if s.quantifier == Some(ast::SetQuantifier::Distinct) {
             if hidden {
                 return Err(Error::validation(
-                    "with SELECT DISTINCT, ORDER BY may only name columns of the select list",
+                    "ORDER BY expression is not in the select clause of SELECT DISTINCT",
                 ));
             }
             rel = rel.distinct();
@@ -160,7 +160,7 @@ impl Binder<'_> {
         let mut plain = Vec::new();
         for p in parts {
             if has_aggregate(p) {
-                return Err(Error::validation("an aggregate is not allowed in WHERE")
+                return Err(Error::validation("Aggregate expression is illegal in WHERE clause")
                     .hint("move the condition to HAVING"))
                 .at(p.span);
             }

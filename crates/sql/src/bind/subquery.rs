@@ -260,7 +260,8 @@ pub(crate) fn check_width(values: usize, rel: &Rel) -> Result<()> {
         return Ok(());
     }
     Err(Error::validation(format!(
-        "IN compares {values} value(s) with {} column(s) of the subquery",
+        "Values passed to IN operator must have compatible types: {values} value(s) beside {} \
+         column(s) of the subquery",
         rel.schema.len()
     )))
 }

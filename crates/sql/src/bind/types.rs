@@ -64,7 +64,11 @@ pub fn bind_type(ty: &ast::DataType) -> Result<DataType> {
         }
         K::Variant => TypeKind::Variant,
         K::Bitmap => TypeKind::Bitmap,
-        _ => return Err(Error::validation("unknown or unsupported data type")).at(ty.span),
+        K::Named(name) => {
+            return Err(Error::validation(format!("Unknown identifier '{name}': no such data type")))
+                .at(ty.span);
+        }
+        _ => return Err(Error::validation("unsupported data type")).at(ty.span),
     };
     Ok(finish(kind, ty))
 }

@@ -168,8 +168,11 @@ fn table_definition(
         table.partition_keys = t.partitioned_by.iter().map(|i| i.value.clone()).collect();
         for p in &t.partitioned_by {
             if !table.columns.iter().any(|c| c.name() == p.value) {
-                return Err(Error::validation(format!("partition column '{}' not found", p.value)))
-                    .at(p.span);
+                return Err(Error::validation(format!(
+                    "partition column '{}' not defined in the schema",
+                    p.value
+                )))
+                .at(p.span);
             }
         }
     }
@@ -440,7 +443,7 @@ pub(super) fn set_primary_key(table: &mut CatalogTable, key: &ast::TableConstrai
             }
             None => {
                 return Err(Error::validation(format!(
-                    "primary key column '{}' not found",
+                    "primary key column '{}' is not defined in the schema",
                     c.value
                 )))
                 .at(c.span);
