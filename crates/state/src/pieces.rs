@@ -25,7 +25,7 @@ const PIECE: (usize, usize) = (4 << 10, 64 << 10);
 /// Takes the pieces of one operator instance's seal.
 pub trait PieceSink: Send + Sync + fmt::Debug {
     /// Takes records of a key group of the seal's table number `table`; answers with an
-    /// empty buffer for the next ones. Never waits for storage.
+    /// empty buffer for the next ones. Waits for storage a short while at most.
     fn take(&self, table: usize, key_group: u32, piece: Vec<u8>) -> Vec<u8>;
 
     /// Seals of fewer keys stay in memory.

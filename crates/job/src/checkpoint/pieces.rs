@@ -1,6 +1,10 @@
 //! The way of large tables to their file while workers still seal them: workers hand over
 //! pieces, the thread of [`super::io`] writes them in the order of their arrival.
 //!
+//! Buffers come back once they are written. While all of them are under way a worker waits
+//! for one, as fresh memory costs more than the disk's lead; but only for so long in one
+//! seal: a slow store does not hold up the job.
+//!
 //! A seal's pieces all arrive before the report of its barrier, and so before the command
 //! to store the seal, which completes the file. Files whose checkpoint was given up go
 //! with the next one that completes.
@@ -9,6 +13,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use weir_core::{Error, Result};
@@ -23,8 +29,10 @@ use super::staged::Staged;
 
 /// Keys from which a table leaves while it is sealed.
 const LEAST_KEYS: usize = 4096;
-/// Written buffers that are kept for the next pieces.
+/// Buffers under way for which nobody waits, and those kept for the next pieces.
 const SPARE: usize = 256;
+/// How long one seal waits for buffers in all.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Barrier, node and instance of a seal.
 pub type SealId = (u64, usize, usize);
@@ -53,6 +61,10 @@ impl Desk {
     /// tables go this way, too.
     pub fn new(work: Sender<Work>, always: bool) -> (Self, Sender<Vec<u8>>) {
         let (back, spare) = bounded(SPARE);
+        for _ in 0..SPARE {
+            // There is room for all of them; they get their memory when they are first used.
+            let _ = back.try_send(Vec::new());
+        }
         let least_keys = if always { 1 } else { LEAST_KEYS };
         (Self { work, spare, least_keys }, back)
     }
@@ -66,8 +78,13 @@ impl fmt::Debug for Desk {
 
 impl PieceStore for Desk {
     fn sink(&self, epoch: u64, node: usize, subtask: usize) -> Arc<dyn PieceSink> {
-        let (work, spare, least_keys) = (self.work.clone(), self.spare.clone(), self.least_keys);
-        Arc::new(Sink { seal: (epoch, node, subtask), work, spare, least_keys })
+        Arc::new(Sink {
+            seal: (epoch, node, subtask),
+            work: self.work.clone(),
+            spare: self.spare.clone(),
+            waits: AtomicU64::new(LONGEST_WAIT.as_micros() as u64),
+            least_keys: self.least_keys,
+        })
     }
 }
 
@@ -75,7 +92,27 @@ struct Sink {
     seal: SealId,
     work: Sender<Work>,
     spare: Receiver<Vec<u8>>,
+    /// Microseconds that the seal may still wait for buffers.
+    waits: AtomicU64,
     least_keys: usize,
+}
+
+impl Sink {
+    /// A written buffer, waited for if need be and allowed.
+    fn written(&self) -> Option<Vec<u8>> {
+        if let Ok(buffer) = self.spare.try_recv() {
+            return Some(buffer);
+        }
+        let left = Duration::from_micros(self.waits.load(Relaxed));
+        if left.is_zero() {
+            return None;
+        }
+        let start = Instant::now();
+        let buffer = self.spare.recv_timeout(left);
+        let left = left.saturating_sub(start.elapsed());
+        self.waits.store(left.as_micros() as u64, Relaxed);
+        buffer.ok()
+    }
 }
 
 impl fmt::Debug for Sink {
@@ -89,7 +126,8 @@ impl PieceSink for Sink {
         let capacity = bytes.capacity();
         // A thread that is gone has left its error among the answers.
         let _ = self.work.send(Work::Piece(Piece { seal: self.seal, table, key_group, bytes }));
-        self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(capacity))
+        let written = self.written().filter(|buffer| buffer.capacity() > 0);
+        written.unwrap_or_else(|| Vec::with_capacity(capacity))
     }
 
     fn least_keys(&self) -> usize {
