@@ -1,8 +1,9 @@
-//! The few verbs of the project: `cargo xtask demo | test | check | bench | corpus | kill | outage | fuzz | tpch`.
+//! The few verbs of the project: `cargo xtask demo | test | check | bench | beside | corpus | kill | outage | fuzz | tpch`.
 //!
 //! Everything a verb needs beyond cargo it installs itself (see `tools.rs`), or
 //! it prints the one command to type.
 
+mod beside;
 mod check;
 mod corpus;
 mod crash;
@@ -30,6 +31,9 @@ const USAGE: &str = "usage: cargo xtask VERB
   fuzz [--crash] [--queries N] [--seed S]
                             random queries over random tables: streaming against batch;
                             --crash: aborted and restarted against undisturbed
+  beside [FILE.sql.. -- ARGS..]
+                            jobs alone and with more arguments of `weir run`; without files, jobs
+                            whose state is ten times the memory budget
   bench [NAME]              run the criterion benches";
 
 fn main() -> Result<()> {
@@ -43,6 +47,7 @@ fn main() -> Result<()> {
         Some("kill") => kafka::kill(rest),
         Some("outage") => kafka::outage_test(),
         Some("tpch") => tpch::run(rest),
+        Some("beside") => beside::run(rest),
         Some("fuzz") => fuzz::run(rest),
         Some("bench") => tools::cargo(&["bench", "--workspace"], rest),
         _ => bail!("{USAGE}"),
