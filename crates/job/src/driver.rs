@@ -12,11 +12,12 @@ use weir_runtime::{JobHandle, Report, RunConfig, now_ms};
 
 use crate::checkpoint::coordinator::Coordinator;
 use crate::checkpoint::facts::{Command, Fact, Policy, Request, Sealed};
-use crate::checkpoint::io::{IoContext, IoThread, JobDescription, Task};
+use crate::checkpoint::io::{IoContext, IoThread, JobDescription};
 use crate::checkpoint::manifest::ManifestKind;
 use crate::checkpoint::options::{CheckpointOptions, Retention};
 use crate::checkpoint::storage::{self, Places, Storage};
 use crate::checkpoint::store::{self, Found, JobStore};
+use crate::checkpoint::work::Task;
 use crate::graph::Built;
 use crate::recovery::{self, NodeState};
 use crate::restart::{RestartStrategy, Restarts};

@@ -17,10 +17,11 @@ use super::manifest::{
     InstanceState, Manifest, ManifestKind, OperatorState, RunData, RunRef, RunTable,
 };
 use super::patience::Patience;
-use super::pieces::{Arriving, Desk, Piece};
+use super::pieces::{Arriving, Desk};
 use super::run_file;
 use super::storage::{Places, Storage};
 use super::store::{self, JobStore, METADATA};
+use super::work::{Piece, Task, Work};
 use crate::recovery::NodeState;
 use crate::testing::Testing;
 
@@ -60,24 +61,6 @@ pub struct IoContext {
     pub testing: Testing,
     /// For telling the user.
     pub notices: Sender<String>,
-}
-
-/// A task: a command of the coordinator that needs IO, with the history for manifests.
-pub struct Task {
-    /// What is to be done.
-    pub command: Command,
-    /// Earlier checkpoints, for the manifest.
-    pub history: Vec<super::history::CheckpointStats>,
-}
-
-/// What the thread is given to do.
-pub enum Work {
-    /// Part of a seal.
-    Piece(Piece),
-    /// A command.
-    Task(Task),
-    /// Nothing comes after this.
-    End,
 }
 
 /// A failure that ends the job rather than the checkpoint.

@@ -34,3 +34,4 @@ pub mod run_file;
 pub mod staged;
 pub mod storage;
 pub mod store;
+pub mod work;

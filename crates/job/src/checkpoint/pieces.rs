@@ -21,11 +21,11 @@ use weir_core::{Error, Result};
 use weir_runtime::PieceStore;
 use weir_state::{PieceSink, SealedTable};
 
-use super::io::Work;
 use super::manifest::RunTable;
 use super::patience::Patience;
 use super::run_file::Writer;
 use super::staged::Staged;
+use super::work::{Piece, SealId, Work};
 
 /// Keys from which a table leaves while it is sealed.
 const LEAST_KEYS: usize = 4096;
@@ -33,21 +33,6 @@ const LEAST_KEYS: usize = 4096;
 const SPARE: usize = 256;
 /// How long one seal waits for buffers in all.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
-
-/// Barrier, node and instance of a seal.
-pub type SealId = (u64, usize, usize);
-
-/// Records of a key group.
-pub struct Piece {
-    /// Of which seal.
-    pub seal: SealId,
-    /// Number of the table within the seal.
-    pub table: usize,
-    /// The key group.
-    pub key_group: u32,
-    /// The records.
-    pub bytes: Vec<u8>,
-}
 
 /// Gives workers their sinks.
 pub struct Desk {

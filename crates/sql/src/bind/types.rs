@@ -65,8 +65,10 @@ pub fn bind_type(ty: &ast::DataType) -> Result<DataType> {
         K::Variant => TypeKind::Variant,
         K::Bitmap => TypeKind::Bitmap,
         K::Named(name) => {
-            return Err(Error::validation(format!("Unknown identifier '{name}': no such data type")))
-                .at(ty.span);
+            return Err(Error::validation(format!(
+                "Unknown identifier '{name}': no such data type"
+            )))
+            .at(ty.span);
         }
         _ => return Err(Error::validation("unsupported data type")).at(ty.span),
     };
