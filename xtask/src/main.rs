@@ -1,4 +1,5 @@
-//! The few verbs of the project: `cargo xtask demo | test | check | bench | beside | corpus | kill | outage | fuzz | tpch`.
+//! The few verbs of the project: `cargo xtask demo | test | check | bench | beside | corpus |
+//! kill | outage | fuzz | tpch`.
 //!
 //! Everything a verb needs beyond cargo it installs itself (see `tools.rs`), or
 //! it prints the one command to type.

@@ -2,7 +2,7 @@
 //! pieces, the thread of [`super::io`] writes them in the order of their arrival.
 //!
 //! Buffers come back once they are written. While all of them are under way a worker waits
-//! for one, as fresh memory costs more than the disk's lead; but only for so long in one
+//! for one, which bounds the memory that waits for the disk; but only for so long in one
 //! seal: a slow store does not hold up the job.
 //!
 //! A seal's pieces all arrive before the report of its barrier, and so before the command
@@ -195,6 +195,32 @@ mod tests {
             }
         }
         found
+    }
+
+    #[test]
+    fn a_seal_waits_for_written_buffers_but_not_for_long() {
+        let (work, inbox) = crossbeam_channel::unbounded();
+        let (desk, back) = Desk::new(work, false);
+        let sink = desk.sink(1, 0, 0);
+        for _ in 0..SPARE {
+            assert_eq!(sink.take(0, 0, Vec::with_capacity(100)).capacity(), 100);
+        }
+        // All are under way: a written one is waited for, and comes as it is.
+        let writer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            back.send(Vec::with_capacity(70)).unwrap();
+            back
+        });
+        assert_eq!(sink.take(0, 0, Vec::with_capacity(100)).capacity(), 70);
+        let _back = writer.join().unwrap();
+        // Nobody writes any more: the seal waits once, then takes fresh memory.
+        let start = Instant::now();
+        assert_eq!(sink.take(0, 0, Vec::with_capacity(100)).capacity(), 100);
+        assert!(start.elapsed() >= LONGEST_WAIT / 2);
+        let start = Instant::now();
+        assert_eq!(sink.take(0, 0, Vec::with_capacity(100)).capacity(), 100);
+        assert!(start.elapsed() < LONGEST_WAIT / 2);
+        assert_eq!(inbox.len(), SPARE + 3);
     }
 
     #[test]

@@ -575,11 +575,12 @@ impl Parser<'_> {
         if !self.accept_kw("LANGUAGE") {
             return Ok(None);
         }
-        if self.word_at(0).is_empty() {
-            return self.unexpected_for("a language such as JAVA or PYTHON");
+        let word = self.word_at(0).to_ascii_uppercase();
+        if !["JAVA", "SCALA", "PYTHON"].contains(&word.as_str()) {
+            return self.unexpected_for("JAVA, SCALA or PYTHON");
         }
         let mut language = self.any_word();
-        language.value.make_ascii_uppercase();
+        language.value = word;
         Ok(Some(language))
     }
 

@@ -10,9 +10,6 @@ use crate::bind::{At as _, bind_type};
 use crate::objects::{Function, Model};
 use crate::session::{Session, TablePath};
 
-/// Languages of functions that Flink SQL has.
-const LANGUAGES: [&str; 3] = ["JAVA", "SCALA", "PYTHON"];
-
 fn columns(list: &[ast::ColumnDef]) -> Result<Schema> {
     let field = |c: &ast::ColumnDef| match &c.kind {
         ColumnKind::Physical { data_type, .. } => {
@@ -134,13 +131,6 @@ pub(super) fn create_function(session: &mut Session, f: &ast::CreateFunction) ->
         return Err(Error::validation(format!("Function {key} already exists."))).at(f.name.span());
     }
     let language = f.language.as_ref().map_or("JAVA".to_owned(), |l| l.value.to_uppercase());
-    if !LANGUAGES.contains(&language.as_str()) {
-        let expected = LANGUAGES.join(", ");
-        return Err(Error::validation(format!(
-            "unexpected language {language}: expected one of {expected}"
-        )))
-        .at(f.language.as_ref().map_or(f.name.span(), |l| l.span));
-    }
     let function = Function {
         temporary: f.temporary,
         system: f.system,
