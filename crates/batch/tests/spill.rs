@@ -34,6 +34,7 @@ fn node(op: OpSpec, inputs: Vec<(usize, Distribution)>, schema: &Schema) -> Node
             .collect(),
         schema: schema.clone(),
         changelog: ChangelogMode::INSERT_ONLY,
+        upsert_keys: vec![],
     }
 }
 

@@ -320,15 +320,19 @@ impl Engine {
             false => vec![],
         };
         for root in &roots {
-            text.push_str(&explain::explain(&plan, *root, true, &rows));
+            let details = explain::Details { modes: true, rows: &rows, state_ttl: None };
+            text.push_str(&explain::explain(&plan, *root, details));
         }
         if details.advice {
             text.push('\n');
             text.push_str(&explain::advice(&plan));
         }
         text.push_str("\n== Optimized Execution Plan ==\n");
+        let settings = settings(&self.session)?;
+        let state_ttl = (!settings.batch).then_some(settings.state_ttl);
         for root in &roots {
-            text.push_str(&explain::explain(&plan, *root, details.changelog_mode, &[]));
+            let details = explain::Details { modes: details.changelog_mode, rows: &[], state_ttl };
+            text.push_str(&explain::explain(&plan, *root, details));
         }
         if details.json {
             text.push_str("\n== Physical Execution Plan ==\n");

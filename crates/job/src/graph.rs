@@ -206,7 +206,8 @@ fn operator_factory(
     let modes: Vec<_> = producers().map(|n| n.changelog).collect();
     let exact_watermarks = plan.nodes.iter().any(reads_watermark);
     let collapse = settings.batch && weir_batch::updates(&node.op);
-    let row_by_row = (weir_batch::updates(&node.op) || matches!(node.op, OpSpec::Join(_)))
+    let row_by_row = (weir_batch::updates(&node.op)
+        || matches!(node.op, OpSpec::Join(_) | OpSpec::MultiJoin(_)))
         && !matches!(node.op, OpSpec::Conflicts { .. })
         && plan.nodes.iter().any(shows_changes);
     let (node, settings, lookups) = (node.clone(), settings.clone(), Arc::clone(lookups));

@@ -164,6 +164,7 @@ mod tests {
             inputs: vec![],
             schema: Schema::default(),
             changelog: ChangelogMode::ALL,
+            upsert_keys: vec![],
         };
         layout(&node, &Plan::default())
     }

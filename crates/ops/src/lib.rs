@@ -28,6 +28,7 @@ mod listed;
 pub mod lookup_join;
 pub mod lookup_table;
 pub mod matching;
+pub mod multi_join;
 pub mod over;
 pub mod over_values;
 pub mod over_whole;
@@ -182,6 +183,15 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
             spec,
             two(node, inputs)?,
             [context.input_mode(0), context.input_mode(1)],
+            output,
+            eval(),
+            context.state_ttl,
+            groups,
+        )?),
+        OpSpec::MultiJoin(spec) => Box::new(multi_join::MultiJoin::new(
+            spec,
+            inputs,
+            &context.inputs,
             output,
             eval(),
             context.state_ttl,

@@ -10,7 +10,7 @@ use weir_state::{Reader, RowCodec, SlotStore, StateValue};
 
 use crate::bucket::Bucket;
 use crate::listed::{Held, Listed};
-use crate::{first_row, group_aggregate, interval_join, last_row, rank, temporal_join};
+use crate::{first_row, group_aggregate, interval_join, last_row, multi_join, rank, temporal_join};
 use crate::{window_aggregate, window_join};
 
 /// What is needed to read an operator's state: part of a checkpoint.
@@ -35,6 +35,7 @@ impl StateSpec {
             }
             OpSpec::GroupAggregate { .. }
             | OpSpec::Join(_)
+            | OpSpec::MultiJoin(_)
             | OpSpec::Rank(_)
             | OpSpec::Deduplicate { .. }
             | OpSpec::ChangelogNormalize { .. }
@@ -73,6 +74,11 @@ impl StateSpec {
             }
             (OpSpec::Join(_), "left") => self.rows::<Bucket>(&[0])?,
             (OpSpec::Join(_), "right") => self.rows::<Bucket>(&[1])?,
+            (OpSpec::MultiJoin(spec), table) => {
+                let input = (0..spec.inputs.len()).find(|&i| multi_join::state_name(i) == table);
+                let missing = || Error::unsupported(format!("showing state '{table}'"));
+                self.rows::<Bucket>(&[input.ok_or_else(missing)?])?
+            }
             (OpSpec::Rank(_), "rows") => self.rows::<rank::Partition>(&[0])?,
             (OpSpec::WindowRank { .. }, "windows") => self.rows::<rank::Partition>(&[0])?,
             (OpSpec::Deduplicate { rowtime: Some(_), keep_last: false, .. }, "rows") => {

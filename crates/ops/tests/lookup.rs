@@ -94,6 +94,7 @@ fn operator(content: &Content) -> (Box<dyn Operator>, OpContext) {
         inputs: vec![],
         schema,
         changelog: ChangelogMode::INSERT_ONLY,
+        upsert_keys: vec![],
     };
     (build(&node, &[two()], &context).unwrap(), context)
 }

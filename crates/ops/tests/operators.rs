@@ -36,7 +36,15 @@ fn rowtime() -> DataType {
 
 fn node(op: OpSpec, schema: Schema) -> NodeSpec {
     let changelog = ChangelogMode::ALL;
-    NodeSpec { uid: "x".into(), name: "x".into(), op, inputs: vec![], schema, changelog }
+    NodeSpec {
+        uid: "x".into(),
+        name: "x".into(),
+        op,
+        inputs: vec![],
+        schema,
+        changelog,
+        upsert_keys: vec![],
+    }
 }
 
 fn value(text: &str, ty: &DataType) -> Value {

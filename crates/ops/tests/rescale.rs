@@ -94,6 +94,7 @@ fn aggregate(keys: Vec<usize>, function: &str, arg: usize, columns: usize) -> No
         inputs: vec![],
         schema: schema(columns),
         changelog: ChangelogMode::ALL,
+        upsert_keys: vec![],
     }
 }
 

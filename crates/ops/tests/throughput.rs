@@ -76,8 +76,15 @@ fn measure(name: &str, op: OpSpec, schema: Schema, sides: usize) {
         lookups: None,
     };
     let changelog = ChangelogMode::ALL;
-    let node =
-        NodeSpec { uid: "x".into(), name: name.into(), op, inputs: vec![], schema, changelog };
+    let node = NodeSpec {
+        uid: "x".into(),
+        name: name.into(),
+        op,
+        inputs: vec![],
+        schema,
+        changelog,
+        upsert_keys: vec![],
+    };
     let mut op = build(&node, &vec![input(); sides], &context).unwrap();
     let data = batches();
     let mut out = Out::default();

@@ -4,14 +4,24 @@ use std::fmt::Write;
 
 use weir_core::Schema;
 use weir_functions::Expr;
-use weir_spec::{Distribution, NodeSpec, OpSpec, Plan, SourceSpec};
+use weir_spec::{Distribution, MultiJoinInput, MultiJoinSpec, NodeSpec, OpSpec, Plan, SourceSpec};
 use weir_sql::rel::{Rel, RelOp};
 
-/// Prints the tree below a root node. `modes` adds the row kinds of every edge, `rows` the
-/// numbers of [`estimated_rows`].
-pub fn explain(plan: &Plan, root: usize, modes: bool, rows: &[Option<f64>]) -> String {
+/// What is said of the operators beside what they do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Details<'a> {
+    /// The row kinds that leave them.
+    pub modes: bool,
+    /// The numbers of [`estimated_rows`].
+    pub rows: &'a [Option<f64>],
+    /// Their state tables; milliseconds of `table.exec.state.ttl`.
+    pub state_ttl: Option<i64>,
+}
+
+/// Prints the tree below a root node.
+pub fn explain(plan: &Plan, root: usize, details: Details<'_>) -> String {
     let mut out = String::new();
-    write_node(plan, root, 0, (modes, rows), &mut out);
+    write_node(plan, root, 0, details, &mut out);
     out
 }
 
@@ -202,23 +212,32 @@ pub fn json(plan: &Plan, parallelism: usize) -> String {
     format!("{{\n  \"nodes\": [\n{}\n  ]\n}}\n", nodes.join(",\n"))
 }
 
-fn write_node(
-    plan: &Plan,
-    node: usize,
-    depth: usize,
-    shown: (bool, &[Option<f64>]),
-    out: &mut String,
-) {
-    let (modes, rows) = shown;
+fn write_node(plan: &Plan, node: usize, depth: usize, shown: Details<'_>, out: &mut String) {
     let n = &plan.nodes[node];
     let indent = if depth == 0 { String::new() } else { format!("{}+- ", "   ".repeat(depth - 1)) };
     let columns: Vec<&str> = n.schema.fields.iter().map(|f| f.name.as_str()).collect();
     let _ = write!(out, "{indent}{}({}columns=[{}]", n.name, details(n), columns.join(", "));
-    if modes {
+    if shown.modes {
         let _ = write!(out, ", changelogMode=[{}]", n.changelog);
     }
+    if !n.upsert_keys.is_empty() {
+        let key = |k: &Vec<usize>| {
+            let names: Vec<&str> = k.iter().map(|&c| columns[c]).collect();
+            format!("({})", names.join(", "))
+        };
+        let keys: Vec<String> = n.upsert_keys.iter().map(key).collect();
+        let _ = write!(out, ", upsertKeys=[{}]", keys.join(", "));
+    }
+    if let Some(ttl) = shown.state_ttl {
+        let tables = crate::state::tables(plan, node, ttl);
+        let tables: Vec<String> =
+            tables.iter().map(|(name, kept)| format!("{name}: ttl={kept}")).collect();
+        if !tables.is_empty() {
+            let _ = write!(out, ", state=[{}]", tables.join(", "));
+        }
+    }
     out.push(')');
-    match rows.get(node) {
+    match shown.rows.get(node) {
         Some(Some(n)) => drop(write!(out, ": rowcount = {}", n.round())),
         Some(None) => out.push_str(": rowcount unknown"),
         None => {}
@@ -279,6 +298,7 @@ fn details(node: &NodeSpec) -> String {
                 j.kind, j.left_keys, j.right_keys
             )
         }
+        OpSpec::MultiJoin(m) => multi_join(m),
         OpSpec::Branches(branches) => {
             let filters: Vec<String> =
                 branches.iter().map(|b| b.filter.as_ref().map_or("all".to_owned(), show)).collect();
@@ -305,6 +325,20 @@ fn details(node: &NodeSpec) -> String {
         ),
         _ => String::new(),
     }
+}
+
+fn multi_join(spec: &MultiJoinSpec) -> String {
+    let later = || spec.inputs.iter().skip(1);
+    let kinds: Vec<&str> = later().map(|i| if i.left { "LEFT" } else { "INNER" }).collect();
+    let keys: Vec<String> = spec.inputs.iter().map(|i| format!("{:?}", i.keys)).collect();
+    let rest = |i: &MultiJoinInput| i.condition.as_ref().map_or("true".to_owned(), show);
+    let rest: Vec<String> = later().map(rest).collect();
+    format!(
+        "joinTypes=[{}], commonJoinKey=[{}], joinConditions=[{}], ",
+        kinds.join(", "),
+        keys.join(", "),
+        rest.join(", ")
+    )
 }
 
 fn call(c: &weir_spec::AggregateCall) -> String {

@@ -8,6 +8,7 @@
 pub mod explain;
 pub mod optimize;
 pub mod physical;
+pub mod state;
 
 pub use optimize::optimize;
 pub use physical::{Planner, Settings, SinkRequest};

@@ -19,7 +19,7 @@ pub use catalog::{
 pub use lookup::{LookupCache, LookupHint, LookupRetry, LookupSpec, Reload};
 pub use plan::{
     AggregateCall, Branch, ChangelogMode, ConflictAction, Distribution, FrameEdge, InputSpec,
-    JoinKind, JoinSpec, MatchExpr, MatchRef, MatchSpec, NodeSpec, OpSpec, OverFrame, OverSpec,
-    PatternTerm, Plan, RankSpec, ReadColumn, SinkSpec, SkipStrategy, SortKey, SourceSpec,
-    TableSpec, TimeUnitMs, WindowKind, WindowSpec,
+    JoinKind, JoinSpec, MatchExpr, MatchRef, MatchSpec, MultiJoinInput, MultiJoinSpec, NodeSpec,
+    OpSpec, OverFrame, OverSpec, PatternTerm, Plan, RankSpec, ReadColumn, SinkSpec, SkipStrategy,
+    SortKey, SourceSpec, TableSpec, TimeUnitMs, WindowKind, WindowSpec,
 };

@@ -96,6 +96,9 @@ pub struct NodeSpec {
     pub schema: Schema,
     /// Row kinds of its output.
     pub changelog: ChangelogMode,
+    /// Sets of columns that each tell its output's rows apart, as far as known.
+    #[serde(default)]
+    pub upsert_keys: Vec<Vec<usize>>,
 }
 
 /// All operators of a job; several sinks make one job.
@@ -315,6 +318,27 @@ pub struct JoinSpec {
     pub state_ttl: [Option<TimeUnitMs>; 2],
 }
 
+/// A chain of inner and left joins whose inputs share a key: the rows of input 0, joined
+/// with input 1, the result with input 2, and so on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MultiJoinSpec {
+    /// The inputs, at least two.
+    pub inputs: Vec<MultiJoinInput>,
+}
+
+/// One input of a [`MultiJoinSpec`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MultiJoinInput {
+    /// Columns of the common key, pairwise equal to those of the other inputs.
+    pub keys: Vec<usize>,
+    /// LEFT JOIN: rows of the inputs before this one stay where it has no partner.
+    pub left: bool,
+    /// Residual predicate over the columns of the inputs up to and with this one.
+    pub condition: Option<Expr>,
+    /// State retention in milliseconds, where a STATE_TTL hint says it.
+    pub state_ttl: Option<TimeUnitMs>,
+}
+
 /// Top-N per partition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RankSpec {
@@ -525,6 +549,8 @@ pub enum OpSpec {
     },
     /// Regular join of two changelogs.
     Join(JoinSpec),
+    /// Regular joins of several changelogs over one key.
+    MultiJoin(MultiJoinSpec),
     /// Interval join of two insert-only inputs: `left.time BETWEEN right.time + lower AND right.time + upper`.
     IntervalJoin {
         /// Keys, kind and residual predicate.

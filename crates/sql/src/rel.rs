@@ -33,6 +33,8 @@ pub struct Scan {
     pub filter: Option<Expr>,
     /// Milliseconds that a STATE_TTL hint keeps the state of this table.
     pub state_ttl: Option<i64>,
+    /// A MULTI_JOIN hint names this table.
+    pub multi_join: bool,
 }
 
 /// The logical operators.
@@ -226,6 +228,30 @@ impl Rel {
                 vec![left, right]
             }
             RelOp::Union(inputs) => inputs.iter().collect(),
+        }
+    }
+
+    /// The first of the direct inputs.
+    pub fn first_input_mut(&mut self) -> Option<&mut Rel> {
+        match &mut self.op {
+            RelOp::Scan(_) | RelOp::Values(_) => None,
+            RelOp::Project { input, .. }
+            | RelOp::Filter { input, .. }
+            | RelOp::Watermark { input, .. }
+            | RelOp::Aggregate { input, .. }
+            | RelOp::GroupWindowAggregate { input, .. }
+            | RelOp::WindowTvf { input, .. }
+            | RelOp::Expand { input, .. }
+            | RelOp::LookupJoin { input, .. }
+            | RelOp::Unnest { input, .. }
+            | RelOp::Sort { input, .. }
+            | RelOp::Over { input, .. }
+            | RelOp::Match { input, .. }
+            | RelOp::ToChangelog { input, .. }
+            | RelOp::FromChangelog { input, .. }
+            | RelOp::Join { left: input, .. }
+            | RelOp::TemporalJoin { left: input, .. } => Some(input),
+            RelOp::Union(inputs) => inputs.first_mut(),
         }
     }
 

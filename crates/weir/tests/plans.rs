@@ -49,3 +49,70 @@ fn a_compiled_plan_runs_without_its_script() {
     let foreign = err(&run(&format!("EXECUTE PLAN '{}'", plan.display())));
     assert!(foreign.contains("no plan that this engine compiled"), "{foreign}");
 }
+
+/// Three tables with a key and a value, empty.
+fn three_tables(dir: &std::path::Path) -> String {
+    ["a", "b", "c"]
+        .map(|name| {
+            let folder = dir.join(name);
+            fs::create_dir_all(&folder).expect("a folder");
+            format!(
+                "CREATE TABLE {name} (k INT, v INT) WITH
+                 ('connector' = 'filesystem', 'path' = '{}', 'format' = 'csv');",
+                folder.display()
+            )
+        })
+        .concat()
+}
+
+/// The lines of the plan that name an operator.
+fn lines<'a>(text: &'a str, operator: &str) -> Vec<&'a str> {
+    let execution = text.split("== Optimized Execution Plan ==").nth(1).expect("the section");
+    let named = |l: &&str| {
+        let rest = l.trim_start_matches([' ', '+', '-']).strip_prefix(operator);
+        rest.is_some_and(|r| r.starts_with('('))
+    };
+    execution.lines().filter(named).collect()
+}
+
+#[test]
+fn chains_of_joins_are_one_operator_where_asked_for() {
+    let tables = three_tables(&scratch("multi_join_plan"));
+    let explain = |set: &str, query: &str| out(&run(&format!("{set} {tables} EXPLAIN {query};")));
+    let chain = "a.k, b.v FROM a JOIN b ON a.k = b.k LEFT JOIN c ON a.k = c.k AND c.v > b.v";
+    let on = "SET 'table.optimizer.multi-join.enabled' = 'true';";
+
+    let text = explain("", &format!("SELECT {chain}"));
+    assert_eq!((lines(&text, "Join").len(), lines(&text, "MultiJoin").len()), (2, 0), "{text}");
+    let text = explain(on, &format!("SELECT {chain}"));
+    assert_eq!((lines(&text, "MultiJoin").len(), lines(&text, "Join").len()), (1, 0), "{text}");
+    assert!(lines(&text, "MultiJoin")[0].contains("joinTypes=[INNER, LEFT]"), "{text}");
+    let hint = "/*+ MULTI_JOIN(a, b, c), STATE_TTL('b' = '2h') */";
+    let text = explain("", &format!("SELECT {hint} {chain}"));
+    let state = "state=[input0: ttl=none, input1: ttl=7200000 ms, input2: ttl=none]";
+    assert!(lines(&text, "MultiJoin")[0].contains(state), "{text}");
+    // Two of three: the third joins what they give.
+    let text = explain("", &format!("SELECT /*+ MULTI_JOIN(a, b) */ {chain}"));
+    assert_eq!(lines(&text, "MultiJoin").len(), 0, "{text}");
+    // No key that all three share.
+    let other = "a.k, b.v FROM a JOIN b ON a.k = b.k JOIN c ON a.v = c.v";
+    let text = explain(on, &format!("SELECT {other}"));
+    assert_eq!((lines(&text, "MultiJoin").len(), lines(&text, "Join").len()), (0, 2), "{text}");
+    let batch = format!("{on} SET 'execution.runtime-mode' = 'batch';");
+    let text = explain(&batch, &format!("SELECT {chain}"));
+    assert_eq!(lines(&text, "MultiJoin").len(), 0, "{text}");
+}
+
+#[test]
+fn plans_name_upsert_keys_and_state() {
+    let tables = three_tables(&scratch("state_in_plan"));
+    let text = out(&run(&format!(
+        "SET 'table.exec.state.ttl' = '1 h'; {tables}
+         EXPLAIN SELECT a.v, g.n FROM a JOIN (SELECT k, COUNT(*) AS n FROM b GROUP BY k) g ON a.k = g.k;"
+    )));
+    let join = lines(&text, "Join")[0];
+    assert!(join.contains("state=[left: ttl=3600000 ms, right: ttl=3600000 ms]"), "{text}");
+    assert!(lines(&text, "Calc").iter().any(|l| l.contains("upsertKeys=[(k)]")), "{text}");
+    let aggregate = lines(&text, "GroupAggregate")[0];
+    assert!(aggregate.contains("state=[groups: ttl=3600000 ms]"), "{text}");
+}

@@ -87,6 +87,7 @@ fn values_are_shown_as_rows_and_results() {
          CREATE TABLE w (k BIGINT, n BIGINT) WITH ('connector' = 'blackhole');
          CREATE TABLE j (h BIGINT, id BIGINT, n BIGINT) WITH ('connector' = 'blackhole');
          CREATE TABLE r (h BIGINT, id BIGINT, n BIGINT) WITH ('connector' = 'blackhole');
+         CREATE TABLE m (k BIGINT, id BIGINT, h BIGINT) WITH ('connector' = 'blackhole');
          EXECUTE STATEMENT SET BEGIN
          INSERT INTO a SELECT k, COUNT(*), MAX(id) FROM g GROUP BY k;
          INSERT INTO w SELECT k, COUNT(*) FROM g GROUP BY k, TUMBLE(ts, INTERVAL '1' DAY);
@@ -94,6 +95,8 @@ fn values_are_shown_as_rows_and_results() {
             (SELECT k, MAX(id) AS m FROM g GROUP BY k) y ON x.k = y.k;
          INSERT INTO r SELECT k, id, n FROM (SELECT k, id, ROW_NUMBER() OVER
             (PARTITION BY k ORDER BY id DESC) AS n FROM g) WHERE n <= 2;
+         INSERT INTO m SELECT /*+ MULTI_JOIN(p, q, t) */ p.k, q.id, t.id FROM g p JOIN g q
+            ON p.k = q.k LEFT JOIN g t ON p.k = t.k;
          END;";
     let set = [
         format!("execution.checkpointing.dir={place}"),
@@ -114,8 +117,25 @@ fn values_are_shown_as_rows_and_results() {
     assert_eq!(one("group_aggregate_groups"), "v\n\"rows=1, COUNT(*)=1, MAX(id)=1\"\n");
     assert_eq!(one("join_left"), "v\n\"{k=0, id=1} matches 1\"\n");
     assert_eq!(one("rank_rows"), "v\n\"{k=0, id=1}\"\n");
+    assert_eq!(one("multi_join_input2"), "v\n\"{id=1, k=0}\"\n");
+    assert_eq!(state_tables(&explained(sql)), state_tables(&ask("SELECT state FROM state_tables")));
     let slices =
         ask("SELECT slice_end, k, value_text AS v FROM window_aggregate_slices WHERE k = 0");
     assert_eq!(slices, "slice_end,k,v\n1970-01-02 00:00:00.000,0,\"rows=1, COUNT(*)=1\"\n");
     fs::remove_dir_all(&dir).expect("clean up");
+}
+
+/// What EXPLAIN says of the state of the job.
+fn explained(sql: &str) -> String {
+    let explained = weir(&["run", "-e", &sql.replace("EXECUTE STATEMENT", "EXPLAIN STATEMENT")]);
+    assert!(explained.status.success(), "{}", text(&explained.stderr));
+    let plan = text(&explained.stdout);
+    let states = plan.split("state=[").skip(1).filter_map(|s| s.split(']').next());
+    states.flat_map(|s| s.split(", ")).map(|s| format!("{s}\n")).collect()
+}
+
+/// The names that lines begin with, below a header.
+fn state_tables(lines: &str) -> std::collections::BTreeSet<&str> {
+    let names = lines.lines().filter_map(|l| l.split(':').next());
+    names.filter(|n| *n != "state").collect()
 }

@@ -36,11 +36,15 @@ impl Line {
     }
 }
 
-/// The rows of the two tables.
+/// The rows of the two tables, and how they are joined in streaming mode.
 #[derive(Clone)]
 pub struct Data {
     /// Rows of `a` and `b`.
     pub tables: [Vec<Line>; 2],
+    /// Chains of joins are one operator.
+    multi_join: bool,
+    /// Joins and aggregations take one row at a time, so that every change is made and undone.
+    row_by_row: bool,
 }
 
 /// Rows arrive at most this much out of order, and watermarks lag by more.
@@ -54,7 +58,8 @@ impl Data {
             let rows = r.below(24);
             (0..rows).map(|i| line(r, i, keys)).collect()
         };
-        Self { tables: [table(), table()] }
+        let tables = [table(), table()];
+        Self { tables, multi_join: r.one_in(2), row_by_row: !r.one_in(3) }
     }
 
     /// Writes the folders `a` and `b`: files of a few rows, which arrive as batches of their
@@ -78,6 +83,9 @@ impl Data {
         if batch {
             out.push_str("SET 'execution.runtime-mode' = 'batch';\n");
         }
+        if self.multi_join {
+            out.push_str("SET 'table.optimizer.multi-join.enabled' = 'true';\n");
+        }
         for name in ["a", "b"] {
             let _ = writeln!(
                 out,
@@ -88,8 +96,8 @@ impl Data {
         out.push_str(VIEWS);
         for q in queries {
             let sql = q.sql();
-            // Row by row through its own changelog, so that every change is made and undone.
-            let _ = match batch {
+            // What shows its changes gets them row by row.
+            let _ = match batch || !self.row_by_row {
                 true => writeln!(out, "{sql};"),
                 false => writeln!(
                     out,

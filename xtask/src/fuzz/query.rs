@@ -17,6 +17,15 @@ pub enum Relation {
     Aggregate(Box<Relation>, &'static str),
     /// A join on `k`; `on` is added to the condition.
     Join { kind: &'static str, left: Box<Relation>, right: Box<Relation>, on: Option<String> },
+    /// Two joins on `k`, the second with the column `k` of `via`.
+    Chain {
+        /// The tables x, y and z.
+        parts: Box<[Relation; 3]>,
+        kinds: [&'static str; 2],
+        /// Added to the two conditions.
+        on: [&'static str; 2],
+        via: &'static str,
+    },
     /// IN, EXISTS and their negations.
     Semi { test: &'static str, left: Box<Relation>, right: Box<Relation> },
     /// A set operation.
@@ -61,7 +70,8 @@ impl Relation {
             return Relation::Base(r.pick(&BASES));
         }
         let inner = |r: &mut Random| Box::new(Relation::random(r, depth - 1));
-        match r.below(7) {
+        match r.below(9) {
+            7 | 8 => Relation::chain(r, depth - 1),
             0 => Relation::Filter(inner(r), condition(r, "", 2)),
             1 => Relation::Aggregate(inner(r), r.pick(&["k", "v", "s", "MOD(v, 3)"])),
             2 | 3 => Relation::Join {
@@ -103,6 +113,19 @@ impl Relation {
         }
     }
 
+    fn chain(r: &mut Random, depth: u64) -> Self {
+        let kinds = ["JOIN", "LEFT JOIN"];
+        Relation::Chain {
+            parts: Box::new(std::array::from_fn(|_| Relation::random(r, depth))),
+            kinds: std::array::from_fn(|_| r.pick(&kinds)),
+            on: [
+                r.pick(&["", "", " AND x.v < y.v", " AND y.s = 'x'", " AND x.s = y.s"]),
+                r.pick(&["", "", " AND z.v > y.v", " AND x.d <= z.d", " AND y.s = z.s"]),
+            ],
+            via: r.pick(&["x", "y"]),
+        }
+    }
+
     /// As a table of FROM.
     fn from(&self) -> String {
         match self {
@@ -127,6 +150,13 @@ impl Relation {
                     "SELECT x.k, y.v, x.d, y.s FROM {} AS x {kind} {} AS y ON x.k = y.k{on}",
                     left.from(),
                     right.from()
+                )
+            }
+            Relation::Chain { parts, kinds, on, via } => {
+                let [x, y, z] = parts.each_ref().map(Relation::from);
+                format!(
+                    "SELECT x.k, y.v, z.d, y.s FROM {x} AS x {} {y} AS y ON x.k = y.k{} {} {z} AS z ON {via}.k = z.k{}",
+                    kinds[0], on[0], kinds[1], on[1]
                 )
             }
             Relation::Semi { test, left, right } => {
@@ -182,6 +212,15 @@ impl Relation {
                 one(&right, &|x| with((*left).clone(), x, on.clone()));
                 if on.is_some() {
                     out.push(with((*left).clone(), (*right).clone(), None));
+                }
+            }
+            Relation::Chain { parts, kinds, on, via } => {
+                for i in 0..3 {
+                    one(&parts[i], &|part| {
+                        let mut parts = parts.clone();
+                        parts[i] = part;
+                        Relation::Chain { parts, kinds, on, via }
+                    });
                 }
             }
             Relation::Semi { test, left, right } => {

@@ -270,6 +270,7 @@ mod tests {
             limit: None,
             filter: None,
             state_ttl: None,
+            multi_join: false,
         });
         Rel::new(op, schema)
     }

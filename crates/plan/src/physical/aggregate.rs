@@ -350,7 +350,9 @@ impl Planner<'_> {
         loop {
             let node = &self.nodes[at];
             match (&node.op, node.inputs.as_slice()) {
-                (OpSpec::Join(_) | OpSpec::GroupAggregate { .. }, _) if !self.settings.batch => {
+                (OpSpec::Join(_) | OpSpec::MultiJoin(_) | OpSpec::GroupAggregate { .. }, _)
+                    if !self.settings.batch =>
+                {
                     return Err(Error::validation(format!(
                         "{demand}, but behind a join without a bound on time, and behind an aggregation, time attributes are ordinary columns"
                     ))

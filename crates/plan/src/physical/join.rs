@@ -15,7 +15,7 @@ pub(super) struct KeyPair {
     pub null_safe: bool,
 }
 
-fn columns_of(expr: &Expr) -> Vec<usize> {
+pub(super) fn columns_of(expr: &Expr) -> Vec<usize> {
     let mut columns = Vec::new();
     expr.collect_columns(&mut columns);
     columns
@@ -47,17 +47,22 @@ pub(super) fn split_condition(condition: &Expr, width: usize) -> (Vec<KeyPair>, 
     (keys, rest)
 }
 
-fn key_pair(expr: &Expr, width: usize) -> Option<KeyPair> {
+/// The sides of a comparison that keys can be made of: their types are the same.
+fn comparison<'a>(expr: &'a Expr, name: &str) -> Option<(&'a Expr, &'a Expr)> {
     let Expr::Call { function, args, .. } = expr else { return None };
-    let null_safe = match function.as_str() {
-        "=" => false,
-        "IS NOT DISTINCT FROM" => true,
-        _ => return None,
-    };
     let [a, b] = args.as_slice() else { return None };
-    if a.ty().to_arrow() != b.ty().to_arrow() {
-        return None;
-    }
+    (function == name && a.ty().to_arrow() == b.ty().to_arrow()).then_some((a, b))
+}
+
+/// The sides of an equality that holds for no NULL.
+pub(super) fn equality(expr: &Expr) -> Option<(&Expr, &Expr)> {
+    comparison(expr, "=")
+}
+
+fn key_pair(expr: &Expr, width: usize) -> Option<KeyPair> {
+    let safe = comparison(expr, "IS NOT DISTINCT FROM");
+    let null_safe = safe.is_some();
+    let (a, b) = safe.or_else(|| equality(expr))?;
     if is_left(a, width) && is_right(b, width) {
         let right = to_right(b.clone(), width);
         return Some(KeyPair { left: a.clone(), right, null_safe });
@@ -173,6 +178,9 @@ impl Planner<'_> {
         condition: &Expr,
         rel: &Rel,
     ) -> Result<Built> {
+        if let Some(built) = self.try_multi_join(rel)? {
+            return Ok(built);
+        }
         let left = self.build(left, true)?;
         let right = self.build(right, true)?;
         if let (Some(l), Some(r)) = (left.props.window, right.props.window)
@@ -196,15 +204,33 @@ impl Planner<'_> {
                 return Ok(self.interval_join(left, right, keys, bounds, kind, rel));
             }
         }
+        self.refuse_unless_delta_join()?;
         let keyed = self.key_sides(left, right, keys);
         let condition = self.residual(&keyed, rest);
         let spec = self.join_spec(&keyed, kind, condition);
-        let unique = join_keys(&spec, &keyed, self.schema(&keyed.left).len(), kind);
+        let unique = join_keys(&JoinSides {
+            unique: [&keyed.left.props.unique, &keyed.right.props.unique],
+            keys: [&spec.left_keys, &spec.right_keys],
+            left_width: self.schema(&keyed.left).len(),
+            kind,
+        });
         let mode = self.join_mode(&keyed, kind);
         let schema = self.joined_schema(&keyed, kind);
         let node = self.add("Join", OpSpec::Join(spec), Self::join_edges(&keyed), schema, mode);
         let built = Built { node, props: Props { unique, window: None } };
         Ok(self.without_keys(built, &keyed, kind, rel))
+    }
+
+    /// A delta join looks rows up in the tables themselves, by an index of theirs. None of
+    /// the connectors has one.
+    pub(super) fn refuse_unless_delta_join(&self) -> Result<()> {
+        if self.settings.batch || !self.settings.only_delta_joins {
+            return Ok(());
+        }
+        Err(Error::validation(
+            "The current sql doesn't support to do delta join optimization: no table of the join has an index to look rows up by",
+        )
+        .hint("SET 'table.optimizer.delta-join.strategy' = 'AUTO' for a join that keeps its inputs in state"))
     }
 
     fn join_mode(&self, k: &Keyed, kind: JoinKind) -> ChangelogMode {
@@ -382,37 +408,42 @@ impl Planner<'_> {
     }
 }
 
+/// What upsert keys of a join's output follow from.
+pub(super) struct JoinSides<'a> {
+    /// Upsert keys of the two sides.
+    pub unique: [&'a [Vec<usize>]; 2],
+    /// Columns that are equal in pairs.
+    pub keys: [&'a [usize]; 2],
+    pub left_width: usize,
+    pub kind: JoinKind,
+}
+
 /// Upsert keys of a join's output.
-fn join_keys(spec: &JoinSpec, k: &Keyed, left_width: usize, kind: JoinKind) -> Vec<Vec<usize>> {
-    let within = |u: &Option<Vec<usize>>, keys: &[usize]| {
-        u.as_ref().is_some_and(|u| u.iter().all(|c| keys.contains(c)))
+pub(super) fn join_keys(sides: &JoinSides<'_>) -> Vec<Vec<usize>> {
+    let [left, right] = sides.unique;
+    if matches!(sides.kind, JoinKind::Semi | JoinKind::Anti) {
+        return left.to_vec();
+    }
+    // Whether a row of the other side meets at most one of this side.
+    let once = |side: usize| {
+        sides.unique[side].first().is_some_and(|u| u.iter().all(|c| sides.keys[side].contains(c)))
     };
-    if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
-        return k.left.props.unique.clone();
-    }
-    let right_once = within(&spec.right_unique, &spec.right_keys);
-    let left_once = within(&spec.left_unique, &spec.left_keys);
+    let shifted = |u: &Vec<usize>| u.iter().map(|c| c + sides.left_width).collect::<Vec<_>>();
     let mut out = Vec::new();
-    if right_once && matches!(kind, JoinKind::Inner | JoinKind::Left) {
-        out.extend(k.left.props.unique.iter().cloned());
+    if once(1) && matches!(sides.kind, JoinKind::Inner | JoinKind::Left) {
+        out.extend(left.iter().cloned());
     }
-    if left_once && matches!(kind, JoinKind::Inner | JoinKind::Right) {
-        out.extend(
-            k.right
-                .props
-                .unique
-                .iter()
-                .map(|u| u.iter().map(|c| c + left_width).collect::<Vec<_>>()),
-        );
+    if once(0) && matches!(sides.kind, JoinKind::Inner | JoinKind::Right) {
+        out.extend(right.iter().map(shifted));
     }
-    if let (Some(l), Some(r)) = (&spec.left_unique, &spec.right_unique) {
-        out.push(l.iter().copied().chain(r.iter().map(|c| c + left_width)).collect());
+    if let (Some(l), Some(r)) = (left.first(), right.first()) {
+        out.push([l.clone(), shifted(r)].concat());
     }
     out
 }
 
 /// Bounds of `left.time - right.time` found in a condition.
-struct Interval {
+pub(super) struct Interval {
     left_time: usize,
     right_time: usize,
     lower: i64,
@@ -423,7 +454,7 @@ struct Interval {
 
 type TimeColumns = Vec<(usize, TimeAttribute)>;
 
-fn interval_bounds(
+pub(super) fn interval_bounds(
     conditions: &[Expr],
     width: usize,
     (left, right): &(TimeColumns, TimeColumns),

@@ -6,11 +6,12 @@
 //! so that two INSERTs from one source read it once.
 //!
 //! Where to look next: `aggregate.rs` for windows, `rank.rs` for Top-N and
-//! deduplication, `join.rs` for the join family, `sink.rs` for the roots.
+//! deduplication, `join.rs` for the join family, `multi_join.rs` for chains of joins, `sink.rs` for the roots.
 
 mod aggregate;
 mod join;
 mod lookup;
+mod multi_join;
 mod rank;
 mod sink;
 mod uid;
@@ -41,6 +42,10 @@ pub struct Settings {
     pub state_ttl: i64,
     /// `table.local-time-zone`
     pub time_zone: String,
+    /// `table.optimizer.multi-join.enabled`: chains of joins over one key are one operator.
+    pub multi_join: bool,
+    /// `table.optimizer.delta-join.strategy` is FORCE: regular joins are refused.
+    pub only_delta_joins: bool,
 }
 
 impl Settings {
@@ -57,7 +62,21 @@ impl Settings {
             watermark_interval: millis("pipeline.auto-watermark-interval", 200)?,
             state_ttl: millis("table.exec.state.ttl", 0)?,
             time_zone: time_zone.to_owned(),
+            multi_join: options.bool_or("table.optimizer.multi-join.enabled", false)?,
+            only_delta_joins: delta_joins_forced(options)?,
         })
+    }
+}
+
+/// AUTO and NONE come to the same: no connector has an index that a delta join could look
+/// rows up in, so joins keep their inputs in state, as on Flink with such connectors.
+fn delta_joins_forced(options: &Options) -> Result<bool> {
+    let key = "table.optimizer.delta-join.strategy";
+    let Some(strategy) = options.get(key) else { return Ok(false) };
+    match strategy.to_ascii_uppercase().as_str() {
+        "AUTO" | "NONE" => Ok(false),
+        "FORCE" => Ok(true),
+        _ => Err(weir_core::config::bad_value(key, strategy, "AUTO, FORCE or NONE")),
     }
 }
 
@@ -154,7 +173,8 @@ impl<'a> Planner<'a> {
         }
         // Given when the plan is finished: it depends on the consumers.
         let uid = String::new();
-        self.nodes.push(NodeSpec { uid, name: name.to_owned(), op, inputs, schema, changelog });
+        let (name, upsert_keys) = (name.to_owned(), Vec::new());
+        self.nodes.push(NodeSpec { uid, name, op, inputs, schema, changelog, upsert_keys });
         self.nodes.len() - 1
     }
 
@@ -206,6 +226,12 @@ impl<'a> Planner<'a> {
 
     /// Turns a logical node into operators. `ub`: the consumer needs -U rows.
     pub(crate) fn build(&mut self, rel: &Rel, ub: bool) -> Result<Built> {
+        let built = self.build_op(rel, ub)?;
+        self.nodes[built.node].upsert_keys.clone_from(&built.props.unique);
+        Ok(built)
+    }
+
+    fn build_op(&mut self, rel: &Rel, ub: bool) -> Result<Built> {
         match &rel.op {
             RelOp::Scan(scan) => self.build_scan(scan, &rel.schema, ub),
             RelOp::Values(rows) => {

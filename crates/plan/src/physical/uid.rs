@@ -95,6 +95,7 @@ fn kind(op: &OpSpec) -> &'static str {
         OpSpec::WindowTableFunction(_) => "window_table_function",
         OpSpec::WindowAggregate { .. } => "window_aggregate",
         OpSpec::Join(_) => "join",
+        OpSpec::MultiJoin(_) => "multi_join",
         OpSpec::IntervalJoin { .. } => "interval_join",
         OpSpec::WindowJoin { .. } => "window_join",
         OpSpec::TemporalJoin { .. } => "temporal_join",
@@ -137,6 +138,7 @@ mod tests {
             inputs: inputs.iter().map(edge).collect(),
             schema: Schema::default(),
             changelog: ChangelogMode::INSERT_ONLY,
+            upsert_keys: vec![],
         }
     }
 

@@ -16,10 +16,8 @@ pub struct Binder<'s> {
     pub(super) ctes: RefCell<HashMap<String, Rc<Rel>>>,
     /// How many views the query being bound stands in.
     pub(super) depth: RefCell<usize>,
-    /// STATE_TTL hints of the SELECT whose FROM is being bound.
-    pub(super) ttl_hints: RefCell<Vec<TtlHint>>,
-    /// LOOKUP hints of the same.
-    pub(super) lookup_hints: RefCell<Vec<TableHint>>,
+    /// Hints of the SELECT whose FROM is being bound.
+    pub(super) hints: RefCell<SelectHints>,
 }
 
 impl<'s> Binder<'s> {
@@ -29,10 +27,24 @@ impl<'s> Binder<'s> {
             session,
             ctes: RefCell::default(),
             depth: RefCell::new(0),
-            ttl_hints: RefCell::default(),
-            lookup_hints: RefCell::default(),
+            hints: RefCell::default(),
         }
     }
+}
+
+/// What the hints of one SELECT say of its tables.
+#[derive(Default)]
+pub(super) struct SelectHints {
+    pub ttl: Vec<TtlHint>,
+    pub lookups: Vec<TableHint>,
+    pub multi_joins: Vec<MultiJoinHint>,
+}
+
+/// A table that MULTI_JOIN names.
+pub(super) struct MultiJoinHint {
+    pub table: String,
+    pub used: bool,
+    pub span: weir_parser::Span,
 }
 
 /// How long the state of one table is kept.

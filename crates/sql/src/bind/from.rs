@@ -74,7 +74,7 @@ impl Binder<'_> {
             return Err(Error::unsupported("TABLESAMPLE (Flink has no plan for it either)"))
                 .at(sample.span);
         }
-        let (rel, default_alias) = match &factor.kind {
+        let (mut rel, default_alias) = match &factor.kind {
             TableFactorKind::Table { name, hints, system_time } => {
                 if let Some(time) = system_time {
                     return self.time_travel(factor, name, hints, time);
@@ -125,6 +125,10 @@ impl Binder<'_> {
                     .at(spec.span);
             }
         };
+        let called = factor.alias.as_ref().map(|a| &a.name.value).or(default_alias.as_ref());
+        if let Some(name) = called {
+            self.apply_multi_join_hint(&mut rel, name);
+        }
         named(rel, factor.alias.as_ref(), default_alias.as_deref())
     }
 

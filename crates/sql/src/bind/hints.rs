@@ -1,12 +1,13 @@
-//! Hints behind SELECT: STATE_TTL acts on the tables it names, join hints advise.
+//! Hints behind SELECT: STATE_TTL, LOOKUP and MULTI_JOIN act on the tables they name, the
+//! other join hints advise.
 
 use weir_core::config::parse_duration;
 use weir_core::{Error, Result};
 use weir_parser::ast;
 
 use super::at::At;
-use super::binder::{Binder, TtlHint};
-use super::lookup::{all_used, lookup_hints};
+use super::binder::{Binder, MultiJoinHint, SelectHints, TtlHint};
+use super::lookup::lookup_hints;
 use crate::rel::{Rel, RelOp};
 
 const KNOWN: [&str; 7] = [
@@ -20,34 +21,47 @@ const KNOWN: [&str; 7] = [
 ];
 
 impl Binder<'_> {
-    /// Binds FROM under the hints of its SELECT; every table that STATE_TTL names must be there.
+    /// Binds FROM under the hints of its SELECT; every table that they name must be there.
     pub(super) fn with_hints<T>(
         &self,
         hints: &[ast::Hint],
         bind: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        let lookups = lookup_hints(hints)?;
-        let outer = std::mem::replace(&mut *self.ttl_hints.borrow_mut(), ttl_hints(hints)?);
-        let lookups = std::mem::replace(&mut *self.lookup_hints.borrow_mut(), lookups);
+        let own = SelectHints {
+            ttl: ttl_hints(hints)?,
+            lookups: lookup_hints(hints)?,
+            multi_joins: multi_join_hints(hints)?,
+        };
+        let outer = std::mem::replace(&mut *self.hints.borrow_mut(), own);
         let bound = bind();
-        let own = std::mem::replace(&mut *self.ttl_hints.borrow_mut(), outer);
-        let lookups = std::mem::replace(&mut *self.lookup_hints.borrow_mut(), lookups);
+        let own = std::mem::replace(&mut *self.hints.borrow_mut(), outer);
         let bound = bound?;
-        all_used(&lookups)?;
-        match own.iter().find(|h| !h.used) {
-            None => Ok(bound),
-            Some(h) => Err(Error::validation(format!(
-                "The options of following hints cannot match the name of input tables or views: \n`{}` in `STATE_TTL`",
-                h.table
-            )))
-            .at(h.span),
+        own.all_used()?;
+        Ok(bound)
+    }
+
+    /// Notes that MULTI_JOIN names a table of FROM: marks the first scan below it.
+    pub(super) fn apply_multi_join_hint(&self, rel: &mut Rel, name: &str) {
+        let mut hints = self.hints.borrow_mut();
+        let Some(hint) = hints.multi_joins.iter_mut().find(|h| h.table == name) else { return };
+        hint.used = true;
+        let mut at = rel;
+        loop {
+            if let RelOp::Scan(scan) = &mut at.op {
+                scan.multi_join = true;
+                return;
+            }
+            match at.first_input_mut() {
+                Some(input) => at = input,
+                None => return,
+            }
         }
     }
 
     /// Marks the scan below a table of FROM.
     pub(super) fn apply_ttl_hint(&self, rel: &mut Rel, name: &str) -> Result<()> {
-        let mut hints = self.ttl_hints.borrow_mut();
-        let Some(hint) = hints.iter_mut().find(|h| h.table == name) else { return Ok(()) };
+        let mut hints = self.hints.borrow_mut();
+        let Some(hint) = hints.ttl.iter_mut().find(|h| h.table == name) else { return Ok(()) };
         hint.used = true;
         let mut at = rel;
         loop {
@@ -67,6 +81,56 @@ impl Binder<'_> {
             }
         }
     }
+}
+
+impl SelectHints {
+    fn all_used(&self) -> Result<()> {
+        let unused = |table: &str, hint: &str| {
+            Error::validation(format!(
+                "The options of following hints cannot match the name of input tables or views: \n`{table}` in `{hint}`"
+            ))
+        };
+        if let Some(h) = self.ttl.iter().find(|h| !h.used) {
+            return Err(unused(&h.table, "STATE_TTL")).at(h.span);
+        }
+        if let Some(h) = self.lookups.iter().find(|h| !h.used) {
+            return Err(unused(&h.table, "LOOKUP").hint(
+                "'table' names a table, or its alias, that is joined FOR SYSTEM_TIME AS OF",
+            ))
+            .at(h.span);
+        }
+        if let Some(h) = self.multi_joins.iter().find(|h| !h.used) {
+            return Err(unused(&h.table, "MULTI_JOIN")
+                .hint("MULTI_JOIN names tables of FROM, or their aliases where they have one"))
+            .at(h.span);
+        }
+        Ok(())
+    }
+}
+
+fn multi_join_hints(hints: &[ast::Hint]) -> Result<Vec<MultiJoinHint>> {
+    let mut found = Vec::new();
+    for h in hints.iter().filter(|h| h.name.value.eq_ignore_ascii_case("MULTI_JOIN")) {
+        let invalid = || {
+            Error::validation(
+                "Invalid hint: MULTI_JOIN, expecting at least one table or view specified in hint MULTI_JOIN.",
+            )
+            .hint("write MULTI_JOIN(a, b, c)")
+        };
+        if h.args.is_empty() {
+            return Err(invalid()).at(h.span);
+        }
+        for a in &h.args {
+            let table = match a {
+                ast::HintArg::Name(name) => name.parts().last().map(ToString::to_string),
+                ast::HintArg::Literal(ast::Literal::String(text)) => Some(text.clone()),
+                _ => None,
+            };
+            let table = table.ok_or_else(invalid).at(h.span)?;
+            found.push(MultiJoinHint { table, used: false, span: h.span });
+        }
+    }
+    Ok(found)
 }
 
 fn ttl_hints(hints: &[ast::Hint]) -> Result<Vec<TtlHint>> {

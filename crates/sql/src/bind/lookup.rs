@@ -24,27 +24,14 @@ const KEYS: [&str; 10] = [
 impl Binder<'_> {
     /// What the LOOKUP hint of the current SELECT says of a table of its FROM.
     pub(super) fn lookup_hint(&self, name: &str) -> LookupHint {
-        let mut hints = self.lookup_hints.borrow_mut();
-        match hints.iter_mut().find(|h| h.table == name) {
+        let mut hints = self.hints.borrow_mut();
+        match hints.lookups.iter_mut().find(|h| h.table == name) {
             Some(h) => {
                 h.used = true;
                 h.hint.clone()
             }
             None => LookupHint::default(),
         }
-    }
-}
-
-/// Every table that LOOKUP names must be looked up.
-pub(super) fn all_used(hints: &[TableHint]) -> Result<()> {
-    match hints.iter().find(|h| !h.used) {
-        None => Ok(()),
-        Some(h) => Err(Error::validation(format!(
-            "The options of following hints cannot match the name of input tables or views: \n`{}` in `LOOKUP`",
-            h.table
-        ))
-        .hint("'table' names a table, or its alias, that is joined FOR SYSTEM_TIME AS OF"))
-        .at(h.span),
     }
 }
 

@@ -144,7 +144,14 @@ impl Binder<'_> {
                 CatalogColumn::Computed { .. } => {}
             }
         }
-        let scan = Scan { table: spec, columns, limit: None, filter: None, state_ttl: None };
+        let scan = Scan {
+            table: spec,
+            columns,
+            limit: None,
+            filter: None,
+            state_ttl: None,
+            multi_join: false,
+        };
         let rel = Rel::new(RelOp::Scan(scan), Schema::new(fields));
         let rel = self.with_computed(rel, table)?;
         self.with_watermark(rel, table)

@@ -1,0 +1,4 @@
+CREATE TABLE a (k INT, va INT, sa STRING) WITH ('connector'='filesystem','path'='${CASE_DIR}/a.csv','format'='csv','csv.null-literal'='');
+CREATE TABLE b (k INT, vb INT, sb STRING) WITH ('connector'='filesystem','path'='${CASE_DIR}/b.csv','format'='csv','csv.null-literal'='');
+CREATE TABLE c (k INT, vc INT, sc STRING) WITH ('connector'='filesystem','path'='${CASE_DIR}/c.csv','format'='csv','csv.null-literal'='');
+SELECT /*+ MULTI_JOIN(a, b, c) */ a.k, va, vb, vc FROM a JOIN b ON a.k=b.k JOIN c ON b.k=c.k;

@@ -1,0 +1,5 @@
+SET 'table.optimizer.delta-join.strategy' = 'FORCE';
+CREATE TABLE a (k INT, va INT, sa STRING) WITH ('connector'='filesystem','path'='${CASE_DIR}/a.csv','format'='csv','csv.null-literal'='');
+CREATE TABLE b (k INT, vb INT, sb STRING) WITH ('connector'='filesystem','path'='${CASE_DIR}/b.csv','format'='csv','csv.null-literal'='');
+CREATE TABLE c (k INT, vc INT, sc STRING) WITH ('connector'='filesystem','path'='${CASE_DIR}/c.csv','format'='csv','csv.null-literal'='');
+SELECT a.k, va FROM a;
