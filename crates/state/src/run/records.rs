@@ -24,12 +24,11 @@ pub struct Entry<'a> {
 #[derive(Debug, Default, Clone)]
 pub struct Entries {
     bytes: Vec<u8>,
-    value: Vec<u8>,
 }
 
 impl Entries {
     pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), value: Vec::new() }
+        Self { bytes: Vec::with_capacity(bytes) }
     }
 
     /// Begins the record of a key, whose older entries count.
@@ -44,7 +43,7 @@ impl Entries {
 
     /// Adds records to bytes that may be none.
     pub(crate) fn on(bytes: Vec<u8>) -> Self {
-        Self { bytes, value: Vec::new() }
+        Self { bytes }
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
@@ -68,9 +67,8 @@ impl Entries {
 
     /// Adds an entry whose value `write` appends.
     pub fn put(&mut self, sub: &[u8], stamp: i64, write: impl FnOnce(&mut Vec<u8>)) {
-        self.value.clear();
-        write(&mut self.value);
-        put_entry(&mut self.bytes, &Entry { sub, stamp, value: Some(&self.value) });
+        put_head(&mut self.bytes, sub, stamp);
+        put_sized(&mut self.bytes, write);
     }
 
     /// Says that an entry is gone.
@@ -86,14 +84,37 @@ fn put_entry(out: &mut Vec<u8>, e: &Entry<'_>) {
             put_bytes(out, e.sub);
         }
         Some(value) => {
-            out.push(if e.stamp == NO_STAMP { PUT } else { PUT_STAMPED });
-            put_bytes(out, e.sub);
-            if e.stamp != NO_STAMP {
-                put_i64(out, e.stamp);
-            }
+            put_head(out, e.sub, e.stamp);
             put_bytes(out, value);
         }
     }
+}
+
+fn put_head(out: &mut Vec<u8>, sub: &[u8], stamp: i64) {
+    out.push(if stamp == NO_STAMP { PUT } else { PUT_STAMPED });
+    put_bytes(out, sub);
+    if stamp != NO_STAMP {
+        put_i64(out, stamp);
+    }
+}
+
+/// Appends length and bytes, as [`put_bytes`] does, of what `write` appends: the bytes are
+/// written where they stay, behind two bytes of room for their length.
+fn put_sized(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    const ROOM: usize = 2;
+    let at = out.len();
+    out.extend_from_slice(&[0; ROOM]);
+    write(out);
+    let length = out.len() - at - ROOM;
+    if length < 1 << (7 * ROOM) {
+        // A varint of two bytes, also where one would do.
+        out[at] = (length & 0x7f) as u8 | 0x80;
+        out[at + 1] = (length >> 7) as u8;
+        return;
+    }
+    let mut varint = Vec::new();
+    put_varint(&mut varint, length as u64);
+    out.splice(at..at + ROOM, varint);
 }
 
 /// Appends what a run begins with.
@@ -229,4 +250,27 @@ pub fn each_entry(encoded: &[u8], mut each: impl FnMut(&Entry<'_>) -> Result<()>
         each(&Entry { sub, stamp, value })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_any_length_are_read_back() {
+        for length in [0, 1, 127, 128, 16_383, 16_384, 3_000_000] {
+            let value = vec![7; length];
+            let mut entries = Entries::default();
+            entries.put(b"s", 5, |out| out.extend_from_slice(&value));
+            entries.put(b"", NO_STAMP, |out| out.push(1));
+            let mut seen = Vec::new();
+            each_entry(entries.bytes(), |e| {
+                seen.push((e.sub.to_vec(), e.stamp, e.value.map(<[u8]>::to_vec)));
+                Ok(())
+            })
+            .unwrap();
+            let first = (b"s".to_vec(), 5, Some(value));
+            assert_eq!(seen, [first, (vec![], NO_STAMP, Some(vec![1]))], "{length}");
+        }
+    }
 }
