@@ -214,3 +214,40 @@ fn batch_mode_has_session_windows_and_time_ranges() {
     let sessions = "window_end,s\n2024-01-01 00:00:09.000,3\n2024-01-01 00:00:25.000,4\n";
     assert_eq!(out(&o), format!("{sessions}---\nv,s\n1,1\n2,3\n4,4\n"), "{}", err(&o));
 }
+
+#[test]
+fn subqueries_in_on_read_one_side_of_an_outer_join_and_both_of_an_inner_one() {
+    let rows = |query: &str| {
+        let o = run(&format!(
+            "SET 'execution.runtime-mode' = 'batch';
+             CREATE VIEW a AS SELECT * FROM (VALUES (1, 10), (2, 20), (3, 30)) AS t(k, v);
+             CREATE VIEW b AS SELECT * FROM (VALUES (1, 15), (2, 25)) AS t(k, w);
+             CREATE VIEW c AS SELECT * FROM (VALUES (10), (15), (20)) AS t(x);
+             SELECT a.k, v, w FROM a {query} ORDER BY k;"
+        ));
+        (o.status.success(), if o.status.success() { out(&o) } else { err(&o) })
+    };
+    let good = |query: &str, expected: &str| {
+        assert_eq!(rows(query), (true, format!("k,v,w\n{expected}")), "{query}");
+    };
+    good("JOIN b ON a.k = b.k AND v IN (SELECT x FROM c)", "1,10,15\n2,20,25\n");
+    let both = "EXISTS (SELECT 1 FROM c WHERE x > v AND x <= w)";
+    good(&format!("JOIN b ON a.k = b.k AND {both}"), "1,10,15\n");
+    let right = "w IN (SELECT x FROM c)";
+    good(&format!("LEFT JOIN b ON a.k = b.k AND {right}"), "1,10,15\n2,20,\n3,30,\n");
+    let left = "v > (SELECT MIN(x) FROM c)";
+    good(&format!("LEFT JOIN b ON a.k = b.k AND {left}"), "1,10,\n2,20,25\n3,30,\n");
+    let halves = format!("{left} AND NOT {right}");
+    good(&format!("LEFT JOIN b ON a.k = b.k AND {halves}"), "1,10,\n2,20,25\n3,30,\n");
+    let (done, text) = rows(&format!("LEFT JOIN b ON a.k = b.k AND {both}"));
+    assert!(!done && text.contains("reads both sides"), "{text}");
+}
+
+#[test]
+fn functions_are_listed_by_the_names_that_sql_calls_them() {
+    let o = run("SHOW FUNCTIONS LIKE 'to_%'; SHOW FUNCTIONS LIKE 'TO_%'");
+    let (lower, upper) =
+        out(&o).split_once("---\n").map(|(a, b)| (a.to_owned(), b.to_owned())).expect("two");
+    assert!(lower.contains("to_base64\n") && lower.contains("to_date\n"), "{lower}");
+    assert_eq!(upper, "function name\n");
+}

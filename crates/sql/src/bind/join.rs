@@ -150,26 +150,27 @@ impl Binder<'_> {
         }
         let mut scope = left_scope.join(right_scope);
         scope.outer = outer;
+        let (mut subqueries, mut above) = (Vec::new(), Vec::new());
         if let JoinConstraint::On(e) = constraint {
-            let mut pending = Pending::default();
-            let on = ExprBinder::new(self, &scope, &mut pending).bind_condition(e)?;
-            if !pending.is_empty() {
-                return Err(Error::unsupported("a subquery or OVER in a join condition"))
-                    .at(e.span);
-            }
-            conditions.push(on);
+            let on = self.bind_on(e, &scope, kind)?;
+            conditions.extend(on.conditions);
+            (subqueries, above) = (on.subqueries, on.above);
         }
-        let schema = join_schema(&left.schema, &right.schema, kind);
         let left_width = left.schema.len();
-        scope.columns.truncate(schema.len());
-        let scope = scope.retyped(&schema);
-        let op = RelOp::Join {
-            left: Box::new(left),
-            right: Box::new(right),
-            kind,
-            condition: conjunction(conditions),
+        let mut rel = if subqueries.is_empty() {
+            let schema = join_schema(&left.schema, &right.schema, kind);
+            let (left, right) = (Box::new(left), Box::new(right));
+            let condition = conjunction(conditions);
+            Rel::new(RelOp::Join { left, right, kind, condition }, schema)
+        } else {
+            self.join_on_answers((left, right), kind, conditions, subqueries)?
         };
-        let joined = (Rel::new(op, schema), scope);
+        for condition in above {
+            rel = self.bind_where(rel, &scope, condition)?;
+        }
+        scope.columns.truncate(rel.schema.len());
+        let scope = scope.retyped(&rel.schema);
+        let joined = (rel, scope);
         if using.is_empty() { Ok(joined) } else { merge_using(joined, &using, left_width, kind) }
     }
 

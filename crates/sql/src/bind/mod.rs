@@ -33,6 +33,7 @@ mod lookup;
 mod match_rows;
 mod matching;
 mod model;
+mod on;
 mod over;
 mod pending;
 mod query;

@@ -40,6 +40,14 @@ pub(super) enum Question {
 }
 
 impl Subquery {
+    /// The values that are compared with the subquery's rows.
+    pub fn values(&self) -> &[Expr] {
+        match &self.question {
+            Question::Any { values, .. } => values,
+            Question::Scalar | Question::Exists => &[],
+        }
+    }
+
     /// Applies a function to the values that are compared with the subquery's rows.
     pub fn map_values(&mut self, f: impl Fn(Expr) -> Expr) {
         if let Question::Any { values, .. } = &mut self.question {

@@ -460,7 +460,7 @@ fn replace_aliases(e: &mut ast::Expr, projection: &[SelectItem]) {
     }
 }
 
-fn ast_conjuncts<'e>(e: &'e ast::Expr, out: &mut Vec<&'e ast::Expr>) {
+pub(super) fn ast_conjuncts<'e>(e: &'e ast::Expr, out: &mut Vec<&'e ast::Expr>) {
     match &e.kind {
         ExprKind::Binary { left, op: ast::BinaryOp::And, right } => {
             ast_conjuncts(left, out);
