@@ -38,6 +38,8 @@ struct Key {
     last: Option<i64>,
     /// When a RANGE frame with a start forgets the key.
     cleanup: Option<i64>,
+    /// When it would have done so, had later rows not put that off; times still to come.
+    put_off: Vec<i64>,
 }
 
 struct Store {
@@ -74,6 +76,8 @@ impl SlotStore for Store {
         put_i64(out, k.last.unwrap_or(i64::MIN));
         put_i64(out, k.cleanup.unwrap_or(i64::MIN));
         self.aggs.write(slot, out);
+        put_varint(out, k.put_off.len() as u64);
+        k.put_off.iter().for_each(|&t| put_i64(out, t));
     }
     fn read(&mut self, slot: usize, input: &mut Reader<'_>) -> Result<()> {
         let k = &mut self.keys[slot];
@@ -81,7 +85,11 @@ impl SlotStore for Store {
         k.frame = read_rows(input)?.into();
         k.last = Some(input.i64()?).filter(|&t| t != i64::MIN);
         k.cleanup = Some(input.i64()?).filter(|&t| t != i64::MIN);
-        self.aggs.read(slot, input)
+        self.aggs.read(slot, input)?;
+        // Earlier checkpoints end here.
+        let put_off = if input.is_empty() { 0 } else { input.varint()? };
+        self.keys[slot].put_off = (0..put_off).map(|_| input.i64()).collect::<Result<_>>()?;
+        Ok(())
     }
 }
 
@@ -182,7 +190,7 @@ impl Over {
         let key = &mut self.table.store.keys[slot as usize];
         if key.cleanup.is_none_or(|at| at < ts + limit + 1) {
             let at = ts + limit + limit / 2 + 1;
-            key.cleanup = Some(at);
+            key.put_off.extend(key.cleanup.replace(at));
             self.table.set_timer(at, slot);
         }
     }
@@ -284,8 +292,9 @@ impl Over {
             self.table.touch(slot);
             if rows.is_empty() {
                 // A cleanup that a later row put off moves the border of late rows all the same.
-                let last = &mut self.table.store.keys[slot as usize].last;
-                *last = (*last).max(Some(ts));
+                let key = &mut self.table.store.keys[slot as usize];
+                key.put_off.retain(|&t| t > ts);
+                key.last = key.last.max(Some(ts));
             } else {
                 self.plan(slot, ts, rows, &mut plan);
             }
@@ -350,7 +359,8 @@ impl Operator for Over {
         self.clock.restore(seal);
         restore_table_with(&mut self.table, seal, context, |store, slot, _, set| {
             let key = &store.keys[slot];
-            key.pending.iter().map(|r| r.0).chain(key.cleanup).for_each(set);
+            let cleanups = key.put_off.iter().copied().chain(key.cleanup);
+            key.pending.iter().map(|r| r.0).chain(cleanups).for_each(set);
             Ok(())
         })
     }
