@@ -17,10 +17,11 @@ use weir_core::keys::hash_key;
 
 use crate::run::{Entries, Run, each_record, run_end, run_start};
 
-/// Bytes of all pieces of a table that are being filled, about.
-const FILLING: usize = 8 << 20;
+/// Bytes of all pieces of a table that are being filled, about: few enough to stay in the
+/// processor's caches until they are written.
+const FILLING: usize = 2 << 20;
 /// Bytes of a piece.
-const PIECE: (usize, usize) = (4 << 10, 64 << 10);
+const PIECE: (usize, usize) = (4 << 10, 16 << 10);
 
 /// Takes the pieces of one operator instance's seal.
 pub trait PieceSink: Send + Sync + fmt::Debug {
