@@ -116,3 +116,36 @@ fn plans_name_upsert_keys_and_state() {
     let aggregate = lines(&text, "GroupAggregate")[0];
     assert!(aggregate.contains("state=[groups: ttl=3600000 ms]"), "{text}");
 }
+
+#[test]
+fn batch_mode_computes_only_the_groups_that_a_filtered_table_asks_for() {
+    let dir = scratch("groups");
+    let table = |name: &str| {
+        let place = dir.join(name).display().to_string();
+        format!(
+            "CREATE TABLE {name} (k INT, s STRING, v INT) WITH
+             ('connector' = 'filesystem', 'path' = '{place}', 'format' = 'parquet');"
+        )
+    };
+    let tables = format!("SET 'execution.runtime-mode' = 'batch'; {}{}", table("t"), table("x"));
+    let rows = |of: fn(i32) -> i32| {
+        let row = |i| format!("({}, '{}', {i})", of(i), ["a", "b"][i as usize % 2]);
+        (0..40).map(row).collect::<Vec<_>>().join(", ")
+    };
+    let (t, x) = (rows(|i| i), rows(|i| i % 10));
+    out(&run(&format!("{tables} INSERT INTO t VALUES {t}; INSERT INTO x VALUES {x};")));
+    let query = |filter: &str| {
+        format!(
+            "SELECT t.k, n FROM t LEFT JOIN (SELECT k, COUNT(*) AS n FROM x GROUP BY k) g
+             ON t.k = g.k WHERE {filter} ORDER BY t.k"
+        )
+    };
+    let few = query("t.v = 4 AND t.s = 'a'");
+    let plan = out(&run(&format!("{tables} EXPLAIN {few}")));
+    assert!(plan.contains("joinType=[Semi]"), "{plan}");
+    assert_eq!(out(&run(&format!("{tables} {few}"))), "k,n\n4,4\n");
+    let many = out(&run(&format!("{tables} EXPLAIN {}", query("t.v > 1"))));
+    assert!(!many.contains("joinType=[Semi]"), "{many}");
+    let none = query("t.v = 20 AND t.s = 'a'");
+    assert_eq!(out(&run(&format!("{tables} {none}"))), "k,n\n20,\n");
+}

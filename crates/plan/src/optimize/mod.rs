@@ -2,6 +2,7 @@
 //! that nobody reads vanish, neighbouring projections merge.
 
 mod empty;
+mod groups;
 mod merge;
 mod order;
 mod prune;
@@ -28,12 +29,13 @@ pub fn optimize(rels: Vec<Rel>, event_time: bool) -> Vec<Rel> {
     rels.into_iter().map(|r| merge::merge_projects(stems.prune(r, keep_watermarks))).collect()
 }
 
-/// Rewrites a plan for batch mode: semi-joins that keep little go down, inner
-/// joins are ordered by the sizes of their tables, scans learn what is filtered above them, each use of a table reads
-/// its own columns.
+/// Rewrites a plan for batch mode: groups that nobody asks for are not computed, semi-joins
+/// that keep little go down, inner joins are ordered by the sizes of their tables, scans learn
+/// what is filtered above them, each use of a table reads its own columns.
 pub fn optimize_batch(rel: Rel, rows: TableRows<'_>) -> Rel {
     let keep_watermarks = uses_event_time(&rel);
-    let rel = semi::push_semi_joins(pushdown::push_filters(rel), rows);
+    let rel = groups::reduce_groups(pushdown::push_filters(rel), rows);
+    let rel = semi::push_semi_joins(rel, rows);
     let rel = order::order_joins(rel, rows);
     filter_scans(merge::merge_projects(prune::prune_alone(rel, keep_watermarks)))
 }
