@@ -3,9 +3,9 @@
 
 use hashbrown::HashTable;
 use weir_core::Result;
-use weir_core::keys::hash_key;
+use weir_core::keys::{EncodedKeys, hash_key};
 use weir_state::bytes::{put_bytes, put_varint};
-use weir_state::{Reader, StateValue};
+use weir_state::{KeyedTable, Reader, StateValue};
 
 use crate::listed::{Held, Listed};
 
@@ -116,6 +116,16 @@ impl Bucket {
     /// Gives a row with the same unique key new content.
     pub fn replace(&mut self, at: usize, row: &[u8]) {
         self.rows[at].row = row.into();
+    }
+}
+
+/// Drops the keys of a batch, `slots` by row, that have no rows any more.
+pub fn drop_empty(table: &mut KeyedTable<Vec<Bucket>>, keys: &EncodedKeys, slots: &[u32]) {
+    for (row, &slot) in slots.iter().enumerate() {
+        let gone = table.store[slot as usize].is_empty();
+        if gone && table.is_live(slot) && table.key(slot) == keys.key(row) {
+            table.remove(slot);
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use weir_runtime::{Barrier, Operator, Out, Seal, Step, TaskContext, now_ms};
 use weir_spec::{ChangelogMode, JoinKind, JoinSpec};
 use weir_state::{EncodedRows, KeyedTable, RowCodec};
 
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, drop_empty};
 use crate::program::Predicate;
 use crate::util::*;
 
@@ -345,17 +345,6 @@ impl Join {
         out.data(batch_of(&self.schema, columns, e.kinds.clone())?);
         Ok(())
     }
-
-    /// Drops the keys of this batch that have no rows any more.
-    fn clean(&mut self, c: &Current) {
-        let table = &mut self.sides[c.side].table;
-        for (row, &slot) in c.own.iter().enumerate() {
-            let gone = table.store[slot as usize].is_empty();
-            if gone && table.is_live(slot) && table.key(slot) == c.keys.key(row) {
-                table.remove(slot);
-            }
-        }
-    }
 }
 
 impl Operator for Join {
@@ -370,7 +359,7 @@ impl Operator for Join {
             self.current = Some(c);
             return Ok(Step::More);
         }
-        self.clean(&c);
+        drop_empty(&mut self.sides[c.side].table, &c.keys, &c.own);
         Ok(Step::Done)
     }
 

@@ -32,7 +32,7 @@ use weir_spec::{ChangelogMode, MultiJoinSpec};
 use weir_state::{EncodedRows, KeyedTable, RowCodec};
 
 use self::tuples::{Candidate, Frame, NONE, Tuples};
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, drop_empty};
 use crate::program::Predicate;
 use crate::util::*;
 
@@ -420,17 +420,6 @@ impl MultiJoin {
             }
         }
     }
-
-    /// Drops the keys of this batch that have no rows any more.
-    fn clean(&mut self, c: &Current) {
-        let table = &mut self.inputs[c.input].table;
-        for (row, &slot) in c.own.iter().enumerate() {
-            let gone = table.store[slot as usize].is_empty();
-            if gone && table.is_live(slot) && table.key(slot) == c.keys.key(row) {
-                table.remove(slot);
-            }
-        }
-    }
 }
 
 /// What the table of an input is called.
@@ -450,7 +439,7 @@ impl Operator for MultiJoin {
             self.current = Some(c);
             return Ok(Step::More);
         }
-        self.clean(&c);
+        drop_empty(&mut self.inputs[c.input].table, &c.keys, &c.own);
         Ok(Step::Done)
     }
 

@@ -11,7 +11,7 @@ use weir_spec::JoinKind;
 use weir_sql::rel::{Rel, RelOp, conjuncts};
 
 use super::merge::map_inputs;
-use super::order::{TableRows, size};
+use super::order::{TableRows, equal_columns, size};
 use super::pushdown::is_deterministic;
 
 /// Share of its table up to which a filtered one counts.
@@ -39,7 +39,7 @@ pub fn reduce_groups(rel: Rel, rows: TableRows<'_>) -> Rel {
 fn asked(left: &Rel, right: &Rel, condition: &Expr, rows: TableRows<'_>) -> Option<(usize, Rel)> {
     let width = left.schema.len();
     conjuncts(condition.clone()).iter().find_map(|part| {
-        let (asking, key) = equal_columns(part, width)?;
+        let (asking, key) = equal_sides(part, width)?;
         let grouped = size(aggregated(right, key)?, rows).rows;
         let (table, column) = filtered_table(left, asking)?;
         let few = size(table, rows);
@@ -48,16 +48,11 @@ fn asked(left: &Rel, right: &Rel, condition: &Expr, rows: TableRows<'_>) -> Opti
     })
 }
 
-/// The columns of `l = r`, the second one counted from the right side's first.
-fn equal_columns(part: &Expr, width: usize) -> Option<(usize, usize)> {
-    let Expr::Call { function, args, .. } = part else { return None };
-    match (function.as_str(), args.as_slice()) {
-        ("=", [Expr::Column { index: a, .. }, Expr::Column { index: b, .. }]) => {
-            let (left, right) = (*a.min(b), *a.max(b));
-            (left < width && right >= width).then(|| (left, right - width))
-        }
-        _ => None,
-    }
+/// Columns of the two sides that are equal, the second one counted from its side's first.
+fn equal_sides(part: &Expr, width: usize) -> Option<(usize, usize)> {
+    let (a, b) = equal_columns(part)?;
+    let (left, right) = (a.min(b), a.max(b));
+    (left < width && right >= width).then(|| (left, right - width))
 }
 
 /// The input of the aggregation that a column is a key of.

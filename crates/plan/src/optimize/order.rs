@@ -94,7 +94,7 @@ fn columns_of(e: &Expr) -> Vec<usize> {
 }
 
 /// The columns of an equality.
-fn equal_columns(e: &Expr) -> Option<(usize, usize)> {
+pub(super) fn equal_columns(e: &Expr) -> Option<(usize, usize)> {
     match e {
         Expr::Call { function, args, .. } if function == "=" => match args.as_slice() {
             [Expr::Column { index: a, .. }, Expr::Column { index: b, .. }] => Some((*a, *b)),

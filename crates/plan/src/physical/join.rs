@@ -244,14 +244,8 @@ impl Planner<'_> {
         }
     }
 
-    fn time_columns(&self, built: &Built) -> Vec<(usize, TimeAttribute)> {
-        self.schema(built)
-            .fields
-            .iter()
-            .enumerate()
-            .map(|(i, f)| (i, f.ty.time_attribute()))
-            .filter(|(_, a)| *a != TimeAttribute::None)
-            .collect()
+    fn time_columns(&self, built: &Built) -> TimeColumns {
+        time_columns(self.schema(built))
     }
 
     fn try_window_join(
@@ -453,6 +447,13 @@ pub(super) struct Interval {
 }
 
 type TimeColumns = Vec<(usize, TimeAttribute)>;
+
+/// The time attributes among the columns.
+pub(super) fn time_columns(schema: &Schema) -> TimeColumns {
+    let time = |(i, f): (usize, &Field)| (i, f.ty.time_attribute());
+    let fields = schema.fields.iter().enumerate().map(time);
+    fields.filter(|(_, a)| *a != TimeAttribute::None).collect()
+}
 
 pub(super) fn interval_bounds(
     conditions: &[Expr],

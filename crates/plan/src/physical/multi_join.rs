@@ -5,13 +5,14 @@
 //! its last join alone and asks again for what is below. Windows and joins bounded by time
 //! have operators of their own and are left to them.
 
-use weir_core::types::TimeAttribute;
-use weir_core::{Field, Result, Schema};
+use weir_core::{Result, Schema};
 use weir_functions::Expr;
 use weir_spec::{ChangelogMode, JoinKind, MultiJoinInput, MultiJoinSpec, OpSpec};
 use weir_sql::rel::{Rel, RelOp, conjunction, conjuncts, join_schema};
 
-use super::join::{JoinSides, columns_of, equality, interval_bounds, join_keys, split_condition};
+use super::join::{
+    JoinSides, columns_of, equality, interval_bounds, join_keys, split_condition, time_columns,
+};
 use super::{Built, Planner, Props, hash_or_single};
 
 /// Joins from left to right. Conditions and the output count the columns of all inputs.
@@ -171,12 +172,6 @@ fn column(expr: &Expr) -> Option<usize> {
         Expr::Column { index, .. } => Some(*index),
         _ => None,
     }
-}
-
-fn time_columns(schema: &Schema) -> Vec<(usize, TimeAttribute)> {
-    let time = |(i, f): (usize, &Field)| (i, f.ty.time_attribute());
-    let fields = schema.fields.iter().enumerate().map(time);
-    fields.filter(|(_, a)| *a != TimeAttribute::None).collect()
 }
 
 fn has_window(rel: &Rel) -> bool {
