@@ -176,9 +176,9 @@ fn stream_mode(table: &Table) -> Result<ChangelogMode> {
     Ok(if schema.primary_keys().is_empty() || engine == MergeEngine::FirstRow {
         ChangelogMode::INSERT_ONLY
     } else if producer != ChangelogProducer::None {
-        ChangelogMode::ALL
+        ChangelogMode { delete: !options.ignore_delete(), ..ChangelogMode::ALL }
     } else if engine == MergeEngine::Deduplicate {
-        ChangelogMode::UPSERT
+        ChangelogMode { delete: !options.ignore_delete(), ..ChangelogMode::UPSERT }
     } else {
         return Err(Error::unsupported(format!(
             "streaming reads of a table with 'merge-engine' = '{}' and without a changelog",

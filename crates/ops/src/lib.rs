@@ -17,6 +17,7 @@ pub mod bucket;
 pub mod calc;
 pub mod changelog;
 mod conflicts;
+mod delta_join;
 mod event_time;
 pub mod first_row;
 pub mod group_aggregate;
@@ -49,7 +50,7 @@ pub mod window_join;
 use weir_core::{Error, Result, Schema};
 use weir_functions::EvalContext;
 use weir_runtime::{Operator, SourceTask, TaskContext};
-use weir_spec::{ChangelogMode, NodeSpec, OpSpec, OverFrame};
+use weir_spec::{ChangelogMode, LookupSpec, NodeSpec, OpSpec, OverFrame};
 
 /// What operators need to know beside their spec.
 #[derive(Clone)]
@@ -272,11 +273,16 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
             )?)
         }
         OpSpec::LookupJoin(spec) => {
-            let Some(lookups) = &context.lookups else {
-                return Err(Error::internal("a lookup join without tables"));
-            };
-            let table = lookups.table(&node.uid, spec, eval())?;
+            let table = lookups(context)?.table(&node.uid, spec, eval())?;
             Box::new(lookup_join::LookupJoin::new(spec, table, input, output, eval(), groups)?)
+        }
+        OpSpec::DeltaJoin(sides) => {
+            let [left, right] = two(node, inputs)?;
+            let side = |spec: &LookupSpec, input| -> Result<_> {
+                let table = lookups(context)?.table(&node.uid, spec, eval())?;
+                lookup_join::LookupJoin::new(spec, table, input, output, eval(), groups)
+            };
+            Box::new(delta_join::DeltaJoin::new(side(&sides[0], left)?, side(&sides[1], right)?))
         }
         OpSpec::WindowRank { rank, window } => Box::new(window_join::WindowRank::new(
             rank,
@@ -312,6 +318,10 @@ pub fn build(node: &NodeSpec, inputs: &[Schema], context: &OpContext) -> Result<
             return Err(Error::internal(format!("{} is not built here", node.name)));
         }
     })
+}
+
+fn lookups(context: &OpContext) -> Result<&lookup_table::Lookups> {
+    context.lookups.as_deref().ok_or_else(|| Error::internal("a lookup join without tables"))
 }
 
 fn two<'a>(node: &NodeSpec, inputs: &'a [Schema]) -> Result<[&'a Schema; 2]> {

@@ -92,6 +92,8 @@ pub struct LookupJoin {
     table: Table,
     pending: Vec<Pending>,
     retry: Option<Retry>,
+    /// The columns of the table come first.
+    table_first: bool,
     /// No more input comes.
     finishing: bool,
 }
@@ -127,8 +129,24 @@ impl LookupJoin {
             table,
             pending: Vec::new(),
             retry,
+            table_first: false,
             finishing: false,
         })
+    }
+
+    /// The same join with the columns of the table before those of the row.
+    pub(crate) fn table_first(self) -> Self {
+        Self { table_first: true, ..self }
+    }
+
+    /// The key of each row of a batch that looks up.
+    pub(crate) fn keys_of(&self, batch: &ChangeBatch) -> Result<EncodedKeys> {
+        EncodedKeys::encode(&columns(batch, &self.keys), batch.len())
+    }
+
+    /// Rows of the table under these keys have changed.
+    pub(crate) fn forget(&mut self, keys: &EncodedKeys) {
+        self.table.forget(keys);
     }
 
     /// The rows of the table for every row of a batch; None for keys that are NULL.
@@ -213,6 +231,9 @@ impl LookupJoin {
             let r: UInt32Array = chunk.iter().map(|c| c.1).collect();
             let mut all: Vec<ArrayRef> = take_all(p.left.rows.columns(), &l)?;
             all.extend(take_all(p.right.rows.columns(), &r)?);
+            if self.table_first {
+                all.rotate_left(p.left.rows.num_columns());
+            }
             all.truncate(self.output.fields().len());
             let kinds = chunk.iter().map(|c| p.left.kind(c.0 as usize) as u8).collect();
             out.data(batch_of(&self.output, all, kinds)?);
@@ -285,7 +306,7 @@ impl LookupJoin {
         let decoded = retry.codec.decode(probes.iter().map(|p| &*p.row))?;
         let kinds = probes.iter().map(|p| p.kind).collect();
         let batch = batch_of(&self.left_schema, decoded, kinds)?;
-        let keys = EncodedKeys::encode(&columns(&batch, &self.keys), batch.len())?;
+        let keys = self.keys_of(&batch)?;
         let (snapshot, asks) = self.look_up(&batch, &keys, true)?;
         let skip = self.wait_on(now, probes, &slots, &snapshot, &asks);
         self.join(batch, snapshot, &asks, &skip)
@@ -326,7 +347,7 @@ impl LookupJoin {
 
 impl Operator for LookupJoin {
     fn push(&mut self, _: usize, batch: ChangeBatch, out: &mut Out) -> Result<Step> {
-        let keys = EncodedKeys::encode(&columns(&batch, &self.keys), batch.len())?;
+        let keys = self.keys_of(&batch)?;
         let (snapshot, asks) = self.look_up(&batch, &keys, false)?;
         let skip = self.set_aside(&batch, &snapshot, &asks)?;
         self.join(batch, snapshot, &asks, &skip)?;

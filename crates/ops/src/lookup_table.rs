@@ -273,6 +273,15 @@ impl Table {
 }
 
 impl Table {
+    /// Drops what is cached of keys whose rows have changed.
+    pub fn forget(&mut self, keys: &EncodedKeys) {
+        if let Table::Partial(table) = self {
+            for i in 0..keys.len() {
+                table.entries.pop(keys.key(i));
+            }
+        }
+    }
+
     /// When a full cache wants to be read again; [`Table::reload`] starts that.
     pub fn next_reload(&self) -> Option<i64> {
         match self {

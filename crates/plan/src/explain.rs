@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use weir_core::Schema;
 use weir_functions::Expr;
-use weir_spec::{Distribution, MultiJoinInput, MultiJoinSpec, NodeSpec, OpSpec, Plan, SourceSpec};
+use weir_spec::{
+    Distribution, LookupSpec, MultiJoinInput, MultiJoinSpec, NodeSpec, OpSpec, Plan, SourceSpec,
+};
 use weir_sql::rel::{Rel, RelOp};
 
 /// What is said of the operators beside what they do.
@@ -304,20 +306,10 @@ fn details(node: &NodeSpec) -> String {
                 branches.iter().map(|b| b.filter.as_ref().map_or("all".to_owned(), show)).collect();
             format!("branches=[{}], ", filters.join("; "))
         }
-        OpSpec::LookupJoin(l) => {
-            let rest = l
-                .join
-                .condition
-                .as_ref()
-                .map_or(String::new(), |c| format!("where=[{}], ", show(c)));
-            format!(
-                "table=[{}], joinType=[{:?}], leftKeys={:?}, rightKeys={:?}, cache=[{:?}], {rest}",
-                l.source.table.identifier,
-                l.join.kind,
-                l.join.left_keys,
-                l.join.right_keys,
-                l.cache
-            )
+        OpSpec::LookupJoin(l) => lookup(l),
+        OpSpec::DeltaJoin(sides) => {
+            let [left, right] = &**sides;
+            format!("leftLookup=[{}], rightLookup=[{}], ", lookup(left), lookup(right))
         }
         OpSpec::Rank(r) | OpSpec::WindowRank { rank: r, .. } => format!(
             "rankType=[{}], rankRange=[{}..{}], partitionBy={:?}, ",
@@ -325,6 +317,15 @@ fn details(node: &NodeSpec) -> String {
         ),
         _ => String::new(),
     }
+}
+
+fn lookup(l: &LookupSpec) -> String {
+    let rest =
+        l.join.condition.as_ref().map_or(String::new(), |c| format!("where=[{}], ", show(c)));
+    format!(
+        "table=[{}], joinType=[{:?}], leftKeys={:?}, rightKeys={:?}, cache=[{:?}], {rest}",
+        l.source.table.identifier, l.join.kind, l.join.left_keys, l.join.right_keys, l.cache
+    )
 }
 
 fn multi_join(spec: &MultiJoinSpec) -> String {

@@ -586,6 +586,10 @@ pub enum OpSpec {
     },
     /// Processing-time lookup join: every row meets what the table holds when it arrives.
     LookupJoin(Box<crate::LookupSpec>),
+    /// Inner join of two tables that answer lookups: a row of either looks up the other
+    /// table, and nothing is state. The first lookup is that of left rows; output = left
+    /// columns, then right columns, whichever row came.
+    DeltaJoin(Box<[crate::LookupSpec; 2]>),
     /// CROSS JOIN UNNEST: one output row per element of a collection column;
     /// output = input columns, then element columns (then ordinality).
     Unnest {

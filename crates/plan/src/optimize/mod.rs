@@ -11,6 +11,7 @@ mod semi;
 
 pub use merge::substitute;
 pub use order::TableRows;
+pub(crate) use pushdown::is_deterministic;
 use weir_sql::rel::{Rel, RelOp};
 
 /// Whether a sub-tree's meaning depends on event time, so that its watermarks matter.

@@ -15,6 +15,15 @@ pub(super) struct KeyPair {
     pub null_safe: bool,
 }
 
+impl KeyPair {
+    /// The comparison over the columns of both sides again.
+    pub fn into_condition(self, width: usize) -> Expr {
+        let right = self.right.map_columns(&mut |i, ty| Expr::column(i + width, ty));
+        let function = if self.null_safe { "IS NOT DISTINCT FROM" } else { "=" };
+        Expr::call(function, vec![self.left, right], weir_core::DataType::boolean())
+    }
+}
+
 pub(super) fn columns_of(expr: &Expr) -> Vec<usize> {
     let mut columns = Vec::new();
     expr.collect_columns(&mut columns);
@@ -219,18 +228,6 @@ impl Planner<'_> {
         let node = self.add("Join", OpSpec::Join(spec), Self::join_edges(&keyed), schema, mode);
         let built = Built { node, props: Props { unique, window: None } };
         Ok(self.without_keys(built, &keyed, kind, rel))
-    }
-
-    /// A delta join looks rows up in the tables themselves, by an index of theirs. None of
-    /// the connectors has one.
-    pub(super) fn refuse_unless_delta_join(&self) -> Result<()> {
-        if self.settings.batch || !self.settings.only_delta_joins {
-            return Ok(());
-        }
-        Err(Error::validation(
-            "The current sql doesn't support to do delta join optimization: no table of the join has an index to look rows up by",
-        )
-        .hint("SET 'table.optimizer.delta-join.strategy' = 'AUTO' for a join that keeps its inputs in state"))
     }
 
     fn join_mode(&self, k: &Keyed, kind: JoinKind) -> ChangelogMode {

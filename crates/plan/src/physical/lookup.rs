@@ -17,15 +17,17 @@ use crate::optimize::substitute;
 const DISCOVERY_MILLIS: i64 = 10_000;
 
 /// The table of a lookup: its scan and what stands above it.
-struct Looked<'a> {
-    scan: &'a Scan,
-    schema: &'a Schema,
-    filters: Vec<Expr>,
-    columns: Vec<Expr>,
+pub(super) struct Looked<'a> {
+    pub scan: &'a Scan,
+    /// The columns of the scan.
+    pub schema: &'a Schema,
+    pub filters: Vec<Expr>,
+    /// What the query sees, over the columns of the scan.
+    pub columns: Vec<Expr>,
 }
 
 /// Takes a table apart, computed columns and filters of a view included.
-fn looked(rel: &Rel) -> Result<Looked<'_>> {
+pub(super) fn looked(rel: &Rel) -> Result<Looked<'_>> {
     match &rel.op {
         RelOp::Scan(scan) => {
             let columns = rel.columns();

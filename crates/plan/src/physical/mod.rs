@@ -6,9 +6,11 @@
 //! so that two INSERTs from one source read it once.
 //!
 //! Where to look next: `aggregate.rs` for windows, `rank.rs` for Top-N and
-//! deduplication, `join.rs` for the join family, `multi_join.rs` for chains of joins, `sink.rs` for the roots.
+//! deduplication, `join.rs` for the join family, `multi_join.rs` for chains of joins,
+//! `delta_join.rs` for joins without state, `sink.rs` for the roots.
 
 mod aggregate;
+mod delta_join;
 mod join;
 mod lookup;
 mod multi_join;
@@ -27,6 +29,7 @@ use weir_spec::{
 };
 use weir_sql::rel::{Rel, RelOp, Scan};
 
+pub use delta_join::DeltaCaches;
 pub use sink::SinkRequest;
 
 /// Options of the session that shape the plan.
@@ -44,8 +47,9 @@ pub struct Settings {
     pub time_zone: String,
     /// `table.optimizer.multi-join.enabled`: chains of joins over one key are one operator.
     pub multi_join: bool,
-    /// `table.optimizer.delta-join.strategy` is FORCE: regular joins are refused.
-    pub only_delta_joins: bool,
+    /// `table.optimizer.delta-join.strategy` is FORCE: regular joins are refused, delta
+    /// joins keep so much of their tables in memory.
+    pub only_delta_joins: Option<DeltaCaches>,
 }
 
 impl Settings {
@@ -63,20 +67,8 @@ impl Settings {
             state_ttl: millis("table.exec.state.ttl", 0)?,
             time_zone: time_zone.to_owned(),
             multi_join: options.bool_or("table.optimizer.multi-join.enabled", false)?,
-            only_delta_joins: delta_joins_forced(options)?,
+            only_delta_joins: DeltaCaches::from_options(options)?,
         })
-    }
-}
-
-/// AUTO and NONE come to the same: no connector has an index that a delta join could look
-/// rows up in, so joins keep their inputs in state, as on Flink with such connectors.
-fn delta_joins_forced(options: &Options) -> Result<bool> {
-    let key = "table.optimizer.delta-join.strategy";
-    let Some(strategy) = options.get(key) else { return Ok(false) };
-    match strategy.to_ascii_uppercase().as_str() {
-        "AUTO" | "NONE" => Ok(false),
-        "FORCE" => Ok(true),
-        _ => Err(weir_core::config::bad_value(key, strategy, "AUTO, FORCE or NONE")),
     }
 }
 

@@ -60,7 +60,11 @@ impl Planner<'_> {
         let SinkRequest { rel, sink, on_conflict } = request;
         let accepted = self.connectors.sink_mode(&sink, &rel.schema)?;
         let partitions = self.connectors.sink_partitions(&sink, &rel.schema)?;
-        let built = self.build(&rel, accepted.update_before || on_conflict.is_some())?;
+        let retracts = accepted.update_before || on_conflict.is_some();
+        let built = match self.try_delta_join(&rel, retracts)? {
+            Some(built) => built,
+            None => self.build(&rel, retracts)?,
+        };
         if on_conflict.is_some() {
             check_conflict_clause(accepted, &sink)?;
         }

@@ -100,6 +100,7 @@ fn kind(op: &OpSpec) -> &'static str {
         OpSpec::WindowJoin { .. } => "window_join",
         OpSpec::TemporalJoin { .. } => "temporal_join",
         OpSpec::LookupJoin(_) => "lookup_join",
+        OpSpec::DeltaJoin(_) => "delta_join",
         OpSpec::Unnest { .. } => "unnest",
         OpSpec::Expand(_) => "expand",
         OpSpec::Branches(_) => "branches",
