@@ -5,6 +5,8 @@
 //! pre-image to the last post-image; unchanged groups are silent (unless state
 //! expires, as in Flink). A group without rows is removed.
 
+use std::sync::Arc;
+
 use arrow::array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow::compute::interleave;
 use arrow::compute::kernels::cmp;
@@ -14,7 +16,7 @@ use weir_core::{ChangeBatch, Result, Schema, Value};
 use weir_runtime::{Barrier, Operator, Out, Seal, Step, TaskContext, now_ms};
 use weir_spec::AggregateCall;
 use weir_state::bytes::put_i64;
-use weir_state::{KeyedTable, Reader, SlotStore};
+use weir_state::{KeyedTable, PieceSink, Reader, SlotStore};
 
 use crate::agg::{AggSet, MINUS, RESET, SKIP};
 use crate::util::*;
@@ -227,6 +229,10 @@ impl Operator for GroupAggregate {
         let after = self.table.store.aggs.finish(&touched.slots)?;
         self.emit(&batch, &touched, before.as_deref(), &after, out)?;
         Ok(Step::Done)
+    }
+
+    fn seal_ahead(&mut self, sink: &Arc<dyn PieceSink>) {
+        seal_ahead(&mut self.table, 0, sink);
     }
 
     fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {

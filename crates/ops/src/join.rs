@@ -20,7 +20,7 @@ use weir_core::{ChangeBatch, Result, Schema};
 use weir_functions::EvalContext;
 use weir_runtime::{Barrier, Operator, Out, Seal, Step, TaskContext, now_ms};
 use weir_spec::{ChangelogMode, JoinKind, JoinSpec};
-use weir_state::{EncodedRows, KeyedTable, RowCodec};
+use weir_state::{EncodedRows, KeyedTable, PieceSink, RowCodec};
 
 use crate::bucket::{Bucket, drop_empty};
 use crate::program::Predicate;
@@ -361,6 +361,12 @@ impl Operator for Join {
         }
         drop_empty(&mut self.sides[c.side].table, &c.keys, &c.own);
         Ok(Step::Done)
+    }
+
+    fn seal_ahead(&mut self, sink: &Arc<dyn PieceSink>) {
+        for (number, side) in self.sides.iter_mut().enumerate() {
+            seal_ahead(&mut side.table, number, sink);
+        }
     }
 
     fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {

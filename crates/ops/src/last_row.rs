@@ -4,13 +4,15 @@
 //! Per batch and key only the change from the first pre-image to the last
 //! post-image leaves; unchanged rows are silent.
 
+use std::sync::Arc;
+
 use arrow::datatypes::SchemaRef;
 use weir_core::batch::TARGET_ROWS;
 use weir_core::keys::EncodedKeys;
 use weir_core::{ChangeBatch, Result, Schema};
 use weir_runtime::{Barrier, Operator, Out, Seal, Step, TaskContext, now_ms};
 use weir_state::bytes::{put_bytes, put_i64};
-use weir_state::{KeyedTable, Reader, RowCodec, StateValue};
+use weir_state::{KeyedTable, PieceSink, Reader, RowCodec, StateValue};
 
 use crate::listed::{Held, Listed};
 use crate::util::*;
@@ -160,6 +162,10 @@ impl Operator for LastRow {
         }
         out.data(result.batch(&self.schema)?);
         Ok(Step::Done)
+    }
+
+    fn seal_ahead(&mut self, sink: &Arc<dyn PieceSink>) {
+        seal_ahead(&mut self.table, 0, sink);
     }
 
     fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {

@@ -16,7 +16,7 @@ use weir_core::{ChangeBatch, Error, Result, Schema};
 use weir_runtime::{Barrier, Operator, Out, Seal, Step, TaskContext, now_ms};
 use weir_spec::{RankSpec, SortKey};
 use weir_state::bytes::{put_bytes, put_varint};
-use weir_state::{KeyedTable, Reader, RowCodec, StateValue};
+use weir_state::{KeyedTable, PieceSink, Reader, RowCodec, StateValue};
 
 use crate::listed::{Held, Listed};
 use crate::util::*;
@@ -366,6 +366,10 @@ impl Operator for Rank {
         }
         out.data(d.batch(&self.schema)?);
         Ok(Step::Done)
+    }
+
+    fn seal_ahead(&mut self, sink: &Arc<dyn PieceSink>) {
+        seal_ahead(&mut self.table, 0, sink);
     }
 
     fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {

@@ -12,7 +12,7 @@ use weir_core::{ChangeBatch, Error, Result, RowKind, Schema};
 use weir_runtime::{Barrier, BarrierKind, Seal, TaskContext};
 use weir_spec::SortKey;
 use weir_state::rows::ROW_VERSION;
-use weir_state::{KeyedTable, PieceTarget, RowCodec, RowDecoder, SlotStore, TableSpec};
+use weir_state::{KeyedTable, PieceSink, PieceTarget, RowCodec, RowDecoder, SlotStore, TableSpec};
 
 pub const PLUS_I: u8 = RowKind::Insert as u8;
 pub const MINUS_U: u8 = RowKind::UpdateBefore as u8;
@@ -157,6 +157,15 @@ pub fn seal_table<S: SlotStore>(
         seal.tables.push(table.seal_to(barrier.full, target.as_ref())?);
     }
     Ok(())
+}
+
+/// Lets a table seal ahead; `number`: its place among the tables of the operator's seals.
+pub fn seal_ahead<S: SlotStore>(
+    table: &mut KeyedTable<S>,
+    number: usize,
+    sink: &Arc<dyn PieceSink>,
+) {
+    table.write_ahead(PieceTarget { sink: Arc::clone(sink), table: number });
 }
 
 /// Seals times of an instance (its watermark), beside its tables.

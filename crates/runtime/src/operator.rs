@@ -114,6 +114,10 @@ pub trait Operator: Send {
         let _ = context;
         Ok(())
     }
+    /// Called after `open` where tables may send parts of the next seal before its barrier.
+    fn seal_ahead(&mut self, sink: &Arc<dyn PieceSink>) {
+        let _ = sink;
+    }
     /// Rows of an input.
     fn push(&mut self, input: usize, batch: ChangeBatch, out: &mut Out) -> Result<Step>;
     /// Goes on with an emission that was cut off.

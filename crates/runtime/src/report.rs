@@ -40,6 +40,10 @@ pub struct Cost {
 pub trait PieceStore: Send + Sync + fmt::Debug {
     /// The sink for the seal of one node instance.
     fn sink(&self, epoch: u64, node: usize, subtask: usize) -> Arc<dyn PieceSink>;
+
+    /// The sink for what one node instance seals before the next barrier comes, where
+    /// barriers come by themselves.
+    fn ahead(&self, node: usize, subtask: usize) -> Option<Arc<dyn PieceSink>>;
 }
 
 pub(crate) struct Reporter {
@@ -53,6 +57,11 @@ impl Reporter {
     pub fn pieces(&self, barrier: Barrier, node: usize) -> Option<Arc<dyn PieceSink>> {
         let store = self.pieces.as_ref().filter(|_| barrier.kind == BarrierKind::Checkpoint)?;
         Some(store.sink(barrier.epoch, node, self.subtask))
+    }
+
+    /// The sink for what a node seals ahead.
+    pub fn ahead(&self, node: usize) -> Option<Arc<dyn PieceSink>> {
+        self.pieces.as_ref()?.ahead(node, self.subtask)
     }
 
     pub fn send(&self, node: usize, barrier: Barrier, seal: Seal, cost: Cost, finished: bool) {

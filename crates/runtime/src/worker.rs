@@ -46,6 +46,9 @@ impl Worker {
                 p.current = s;
                 if let Some(op) = &mut stage.operator {
                     op.open(&self.context)?;
+                    if let Some(sink) = p.reporter.ahead(stage.node) {
+                        op.seal_ahead(&sink);
+                    }
                 }
             }
         }

@@ -19,11 +19,11 @@ struct Span {
     hash: u64,
     len: u32,
     /// [`LIVE`], and whatever the owner of the index keeps per slot.
-    flags: u8,
+    flags: u16,
 }
 
 /// Flag of slots that hold a key; the other bits are the owner's.
-pub const LIVE: u8 = 1;
+pub const LIVE: u16 = 1;
 
 /// Hash index over encoded keys.
 #[derive(Debug, Default)]
@@ -112,12 +112,12 @@ impl KeyIndex {
     }
 
     /// Flags of a slot, [`LIVE`] among them.
-    pub fn flags(&self, slot: u32) -> u8 {
+    pub fn flags(&self, slot: u32) -> u16 {
         self.spans[slot as usize].flags
     }
 
     /// The flags of a live slot, to change the owner's bits.
-    pub fn flags_mut(&mut self, slot: u32) -> &mut u8 {
+    pub fn flags_mut(&mut self, slot: u32) -> &mut u16 {
         &mut self.spans[slot as usize].flags
     }
 

@@ -10,17 +10,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 use weir_core::Result;
 use weir_core::keys::hash_key;
 
-use crate::run::{Entries, Run, each_record, run_end, run_start};
+use crate::run::{
+    Entries, MergeRules, Run, RunWriter, each_record, merge_runs, run_end, run_start,
+};
 
 /// Bytes of all pieces of a table that are being filled, about: few enough to stay in the
 /// processor's caches until they are written.
 const FILLING: usize = 2 << 20;
-/// Bytes of a piece.
+/// Bytes of a piece, where its sink does not want smaller ones.
 const PIECE: (usize, usize) = (4 << 10, 16 << 10);
 
 /// Takes the pieces of one operator instance's seal.
@@ -29,8 +32,20 @@ pub trait PieceSink: Send + Sync + fmt::Debug {
     /// empty buffer for the next ones. Waits for storage a short while at most.
     fn take(&self, table: usize, key_group: u32, piece: Vec<u8>) -> Vec<u8>;
 
-    /// Seals of fewer keys stay in memory.
+    /// Seals of fewer keys stay in memory; so many of the newest keys are not sealed ahead.
     fn least_keys(&self) -> usize;
+
+    /// Bytes of a piece at most, about.
+    fn piece_bytes(&self) -> usize;
+
+    /// Whether pieces are written faster than they come.
+    fn has_room(&self) -> bool;
+
+    /// The pieces that the instance sealed ahead belong to this seal.
+    fn adopt(&self);
+
+    /// What the instance sealed ahead of a table does not count.
+    fn forget_ahead(&self, table: usize);
 }
 
 /// Where the seal of one table goes.
@@ -44,17 +59,18 @@ pub struct PieceTarget {
 
 /// The pieces of a table that are being filled.
 #[derive(Debug)]
-pub(crate) struct Pieces<'a> {
-    target: &'a PieceTarget,
+pub(crate) struct Pieces {
+    pub(crate) target: PieceTarget,
     /// By key group.
     filling: Vec<Entries>,
     used: BTreeSet<u32>,
     limit: usize,
 }
 
-impl<'a> Pieces<'a> {
-    pub(crate) fn new(target: &'a PieceTarget, max_parallelism: u32) -> Self {
+impl Pieces {
+    pub(crate) fn new(target: PieceTarget, max_parallelism: u32) -> Self {
         let limit = (FILLING / max_parallelism.max(1) as usize).clamp(PIECE.0, PIECE.1);
+        let limit = limit.min(target.sink.piece_bytes());
         Self { target, filling: Vec::new(), used: BTreeSet::new(), limit }
     }
 
@@ -80,18 +96,26 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    /// Hands over what is left; the key groups that have records.
-    pub(crate) fn finish(self) -> BTreeMap<u32, Run> {
-        for (group, entries) in self.filling.into_iter().enumerate() {
+    /// Hands over what is left; the key groups that have records. Begins anew.
+    pub(crate) fn finish(&mut self) -> BTreeMap<u32, Run> {
+        for (group, entries) in self.filling.iter_mut().enumerate() {
             if !entries.is_empty() {
-                self.target.sink.take(self.target.table, group as u32, entries.into_bytes());
+                let piece = std::mem::take(entries).into_bytes();
+                self.target.sink.take(self.target.table, group as u32, piece);
             }
         }
-        self.used.into_iter().map(|group| (group, Run::Pieces)).collect()
+        std::mem::take(&mut self.used).into_iter().map(|group| (group, Run::Pieces)).collect()
+    }
+
+    /// Forgets what is being filled.
+    pub(crate) fn clear(&mut self) {
+        self.filling.clear();
+        self.used.clear();
     }
 }
 
-/// The run of all records that pieces of one key group hold.
+/// The run of all records that pieces of one key group hold; what was sealed ahead and
+/// then changed has several, oldest first.
 ///
 /// # Errors
 ///
@@ -101,12 +125,29 @@ pub fn sorted_run(pieces: &[Vec<u8>]) -> Result<Vec<u8>> {
     for piece in pieces {
         each_record(piece, |key, record| records.push((hash_key(key), key, record)))?;
     }
-    records.sort_unstable_by_key(|&(hash, key, _)| (hash, key));
-    let mut run = Vec::with_capacity(pieces.iter().map(Vec::len).sum::<usize>() + 16);
-    run_start(&mut run);
-    for (_, _, record) in &records {
-        run.extend_from_slice(record);
+    records.sort_by_key(|&(hash, key, _)| (hash, key));
+    let bytes = pieces.iter().map(Vec::len).sum::<usize>();
+    let mut runs: Vec<(Vec<u8>, u64)> = Vec::new();
+    for same in records.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+        for (age, (_, _, record)) in same.iter().enumerate() {
+            if age == runs.len() {
+                let mut run = Vec::with_capacity(if age == 0 { bytes + 16 } else { 0 });
+                run_start(&mut run);
+                runs.push((run, 0));
+            }
+            runs[age].0.extend_from_slice(record);
+            runs[age].1 += 1;
+        }
     }
-    run_end(&mut run, records.len() as u64);
-    Ok(run)
+    for (run, keys) in &mut runs {
+        run_end(run, *keys);
+    }
+    if runs.len() > 1 {
+        let open = runs.iter().map(|(run, _)| Box::new(Cursor::new(run)) as Box<dyn Read + Send>);
+        return Ok(merge_runs(open, MergeRules::default(), Vec::new())?.0);
+    }
+    match runs.pop() {
+        Some((run, _)) => Ok(run),
+        None => Ok(RunWriter::new(Vec::new()).finish()?.0),
+    }
 }

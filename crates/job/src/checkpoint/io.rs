@@ -2,6 +2,7 @@
 //! in order; answers come back as facts for the coordinator.
 
 use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ use super::pieces::{Arriving, Desk};
 use super::run_file;
 use super::storage::{Places, Storage};
 use super::store::{self, JobStore, METADATA};
-use super::work::{Piece, Task, Work};
+use super::work::{AHEAD, Piece, SealId, Task, Work};
 use crate::recovery::NodeState;
 use crate::testing::Testing;
 
@@ -53,6 +54,8 @@ pub struct IoContext {
     pub committers: Vec<(usize, Box<dyn Committer>)>,
     /// Checkpoints to keep.
     pub retained: usize,
+    /// Checkpoints come by themselves, so that instances may seal ahead of them.
+    pub periodic: bool,
     /// How long operations on storage are tried again for one checkpoint.
     pub patience: Duration,
     /// The newest checkpoint, and until when that is.
@@ -81,7 +84,8 @@ impl IoThread {
     pub fn start(context: IoContext) -> Result<Self> {
         let (work, inbox) = unbounded::<Work>();
         let (answers, facts) = unbounded();
-        let (desk, spare) = Desk::new(work.clone(), context.testing != Testing::default());
+        let always = context.testing != Testing::default();
+        let (desk, spare) = Desk::new(work.clone(), always, context.periodic);
         let local = context.store.as_ref().is_some_and(|s| s.run_path(0, 0, 0).is_some());
         let pieces = local.then(|| Arc::new(desk) as Arc<dyn PieceStore>);
         let mut io = Io { context, arriving: Arriving::default(), spare };
@@ -133,6 +137,12 @@ impl Io {
             match work {
                 Work::End => return,
                 Work::Piece(piece) => self.add_piece(piece),
+                Work::Adopt(seal) => {
+                    self.extend_deadline(seal.0);
+                    let path = self.run_path(seal);
+                    self.arriving.adopt(seal, &path, self.patience());
+                }
+                Work::Forget(seal, table) => self.arriving.forget_table(seal, table),
                 Work::Task(task) => {
                     if let Some(answer) = self.execute(task)
                         && answers.send(answer).is_err()
@@ -216,12 +226,19 @@ impl Io {
         self.patience().persist(what, attempt)
     }
 
-    fn add_piece(&mut self, piece: Piece) {
-        let (epoch, node, subtask) = piece.seal;
-        self.extend_deadline(epoch);
-        let patience = self.patience();
+    fn run_path(&self, (epoch, node, subtask): SealId) -> PathBuf {
         let path = self.store.as_ref().and_then(|s| s.run_path(epoch, node, subtask));
-        self.arriving.add(&piece, &path.unwrap_or_default(), patience);
+        path.unwrap_or_default()
+    }
+
+    fn add_piece(&mut self, piece: Piece) {
+        self.extend_deadline(piece.seal.0);
+        let patience = match piece.seal.0 {
+            AHEAD => Patience { deadline: Instant::now() + self.patience, ..self.patience() },
+            _ => self.patience(),
+        };
+        let path = self.run_path(piece.seal);
+        self.arriving.add(&piece, &path, patience);
         let mut buffer = piece.bytes;
         buffer.clear();
         // More than are kept go back to the allocator.

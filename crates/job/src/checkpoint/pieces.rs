@@ -5,11 +5,14 @@
 //! for one, which bounds the memory that waits for the disk; but only for so long in one
 //! seal: a slow store does not hold up the job.
 //!
+//! Pieces that are sealed ahead of a barrier go to a file under [`AHEAD`], which the seal of
+//! the barrier adopts; its own pieces follow in the same file.
+//!
 //! A seal's pieces all arrive before the report of its barrier, and so before the command
 //! to store the seal, which completes the file. Files whose checkpoint was given up go
 //! with the next one that completes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +28,7 @@ use super::manifest::RunTable;
 use super::patience::Patience;
 use super::run_file::Writer;
 use super::staged::Staged;
-use super::work::{Piece, SealId, Work};
+use super::work::{AHEAD, Piece, SealId, Work};
 
 /// Keys from which a table leaves while it is sealed.
 const LEAST_KEYS: usize = 4096;
@@ -39,19 +42,21 @@ pub struct Desk {
     work: Sender<Work>,
     spare: Receiver<Vec<u8>>,
     least_keys: usize,
+    piece_bytes: usize,
+    ahead: bool,
 }
 
 impl Desk {
     /// A desk that queues pieces, and where written buffers come back. `always`: small
-    /// tables go this way, too.
-    pub fn new(work: Sender<Work>, always: bool) -> (Self, Sender<Vec<u8>>) {
+    /// tables go this way, too; `ahead`: instances may seal ahead.
+    pub fn new(work: Sender<Work>, always: bool, ahead: bool) -> (Self, Sender<Vec<u8>>) {
         let (back, spare) = bounded(SPARE);
         for _ in 0..SPARE {
             // There is room for all of them; they get their memory when they are first used.
             let _ = back.try_send(Vec::new());
         }
-        let least_keys = if always { 1 } else { LEAST_KEYS };
-        (Self { work, spare, least_keys }, back)
+        let (least_keys, piece_bytes) = if always { (1, 64) } else { (LEAST_KEYS, usize::MAX) };
+        (Self { work, spare, least_keys, piece_bytes, ahead }, back)
     }
 }
 
@@ -69,7 +74,12 @@ impl PieceStore for Desk {
             spare: self.spare.clone(),
             waits: AtomicU64::new(LONGEST_WAIT.as_micros() as u64),
             least_keys: self.least_keys,
+            piece_bytes: self.piece_bytes,
         })
+    }
+
+    fn ahead(&self, node: usize, subtask: usize) -> Option<Arc<dyn PieceSink>> {
+        self.ahead.then(|| self.sink(AHEAD, node, subtask))
     }
 }
 
@@ -80,6 +90,7 @@ struct Sink {
     /// Microseconds that the seal may still wait for buffers.
     waits: AtomicU64,
     least_keys: usize,
+    piece_bytes: usize,
 }
 
 impl Sink {
@@ -118,27 +129,97 @@ impl PieceSink for Sink {
     fn least_keys(&self) -> usize {
         self.least_keys
     }
+
+    fn piece_bytes(&self) -> usize {
+        self.piece_bytes
+    }
+
+    fn has_room(&self) -> bool {
+        self.spare.len() >= SPARE / 2
+    }
+
+    fn adopt(&self) {
+        let _ = self.work.send(Work::Adopt(self.seal));
+    }
+
+    fn forget_ahead(&self, table: usize) {
+        let _ = self.work.send(Work::Forget(self.seal, table));
+    }
 }
 
 /// The files of seals whose pieces have begun to arrive.
 #[derive(Default)]
 pub struct Arriving {
-    files: HashMap<SealId, Result<Writer<Staged>>>,
+    files: HashMap<SealId, File>,
+}
+
+/// A file that pieces are written to.
+struct File {
+    /// Its failure, if writing has failed.
+    writer: Result<Writer<Staged>>,
+    /// The tables that count on it.
+    tables: BTreeSet<usize>,
+}
+
+impl File {
+    fn create(path: &Path, patience: &Patience) -> Self {
+        let staged = patience
+            .persist("writing state", || Staged::create(path.to_owned(), Some(patience.clone())));
+        Self { writer: staged.and_then(Writer::new), tables: BTreeSet::new() }
+    }
+
+    fn redirect(&mut self, path: &Path, patience: Patience) {
+        if let Ok(writer) = &mut self.writer {
+            writer.out().redirect(path.to_owned(), patience);
+        }
+    }
+
+    fn add(&mut self, piece: &Piece) {
+        self.tables.insert(piece.table);
+        if let Ok(writer) = &mut self.writer
+            && let Err(e) = writer.piece(piece.table, piece.key_group, &piece.bytes)
+        {
+            self.writer = Err(e);
+        }
+    }
+
+    fn forget(&mut self, table: usize) {
+        self.tables.remove(&table);
+        if let Ok(writer) = &mut self.writer {
+            writer.forget(table);
+        }
+    }
 }
 
 impl Arriving {
     /// Writes a piece. A failure counts when the seal is stored.
     pub fn add(&mut self, piece: &Piece, path: &Path, patience: Patience) {
-        let file = self.files.entry(piece.seal).or_insert_with(|| {
-            let staged = patience.persist("writing state", || {
-                Staged::create(path.to_owned(), Some(patience.clone()))
-            });
-            staged.and_then(Writer::new)
-        });
-        if let Ok(writer) = file
-            && let Err(e) = writer.piece(piece.table, piece.key_group, &piece.bytes)
-        {
-            *file = Err(e);
+        let new = || File::create(path, &patience);
+        let file = self.files.entry(piece.seal).or_insert_with(new);
+        if piece.seal.0 == AHEAD {
+            // No checkpoint waits for it yet: each piece has its own time.
+            file.redirect(path, patience);
+        }
+        file.add(piece);
+    }
+
+    /// Lets the seal of a barrier go on with the file of what was sealed ahead.
+    pub fn adopt(&mut self, seal: SealId, path: &Path, patience: Patience) {
+        if let Some(mut file) = self.files.remove(&(AHEAD, seal.1, seal.2)) {
+            file.redirect(path, patience);
+            self.files.insert(seal, file);
+        }
+    }
+
+    /// Forgets the pieces of a table that were sealed ahead; a file without others goes.
+    pub fn forget_table(&mut self, (epoch, node, subtask): SealId, table: usize) {
+        for seal in [(AHEAD, node, subtask), (epoch, node, subtask)] {
+            if let Some(file) = self.files.get_mut(&seal) {
+                file.forget(table);
+                if file.tables.is_empty() {
+                    self.files.remove(&seal);
+                }
+            }
         }
     }
 
@@ -149,15 +230,15 @@ impl Arriving {
         tables: &[SealedTable],
     ) -> Result<(u64, Vec<RunTable>)> {
         let file = self.files.remove(&seal);
-        let writer = file.ok_or_else(|| Error::internal("the pieces of a seal are missing"))??;
-        let (staged, length, summary) = writer.finish(tables)?;
+        let file = file.ok_or_else(|| Error::internal("the pieces of a seal are missing"))?;
+        let (staged, length, summary) = file.writer?.finish(tables)?;
         staged.publish()?;
         Ok((length, summary))
     }
 
     /// Forgets the files of checkpoints up to `epoch`, which is complete.
     pub fn forget(&mut self, epoch: u64) {
-        self.files.retain(|seal, _| seal.0 > epoch);
+        self.files.retain(|seal, _| seal.0 > epoch || seal.0 == AHEAD);
     }
 }
 
@@ -200,7 +281,7 @@ mod tests {
     #[test]
     fn a_seal_waits_for_written_buffers_but_not_for_long() {
         let (work, inbox) = crossbeam_channel::unbounded();
-        let (desk, back) = Desk::new(work, false);
+        let (desk, back) = Desk::new(work, false, true);
         let sink = desk.sink(1, 0, 0);
         for _ in 0..SPARE {
             assert_eq!(sink.take(0, 0, Vec::with_capacity(100)).capacity(), 100);
@@ -266,5 +347,55 @@ mod tests {
             damaged[at] ^= 0x10;
             assert!(run_file::decode(damaged).is_err(), "byte {at}");
         }
+    }
+
+    #[test]
+    fn a_seal_adopts_what_was_sealed_ahead_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |epoch: u64| dir.path().join(format!("{epoch}.run"));
+        let (notices, _told) = crossbeam_channel::unbounded();
+        let patience = Patience { deadline: Instant::now() + Duration::from_secs(5), notices };
+        let mut arriving = Arriving::default();
+        let add = |arriving: &mut Arriving, epoch, table, key: &str| {
+            let piece = Piece { seal: (epoch, 0, 0), table, key_group: 4, bytes: records(&[key]) };
+            arriving.add(&piece, &path(epoch), patience.clone());
+        };
+        let sealed = |tables: &[&str]| -> Vec<SealedTable> {
+            let group = SealedGroup { key_group: 4, run: Run::Pieces };
+            let table = |name: &&str| SealedTable {
+                name: (*name).into(),
+                version: 1,
+                full: true,
+                groups: vec![group.clone()],
+            };
+            tables.iter().map(table).collect()
+        };
+        let keys = |epoch: u64| keys_of(&run_file::open(&path(epoch)).unwrap());
+        let of = |table: &str, keys: &[&str]| {
+            (table.to_owned(), 4, keys.iter().map(|k| (*k).to_owned()).collect::<Vec<_>>())
+        };
+        add(&mut arriving, AHEAD, 0, "a");
+        add(&mut arriving, AHEAD, 1, "taken back");
+        arriving.forget_table((AHEAD, 0, 0), 1);
+        arriving.adopt((7, 0, 0), &path(7), patience.clone());
+        add(&mut arriving, 7, 1, "b");
+        // The next barrier's come while this seal is not stored yet.
+        add(&mut arriving, AHEAD, 0, "c");
+        add(&mut arriving, 7, 0, "d");
+        arriving.complete((7, 0, 0), &sealed(&["first", "second"])).unwrap();
+        assert_eq!(keys(7), [of("first", &["a", "d"]), of("second", &["b"])]);
+        arriving.forget(7);
+        arriving.adopt((8, 0, 0), &path(8), patience.clone());
+        // A second table asks again, and then takes its own back.
+        arriving.adopt((8, 0, 0), &path(8), patience.clone());
+        arriving.forget_table((8, 0, 0), 1);
+        arriving.complete((8, 0, 0), &sealed(&["first"])).unwrap();
+        assert_eq!(keys(8), [of("first", &["c"])]);
+        // A file that nobody counts on goes.
+        add(&mut arriving, AHEAD, 0, "e");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3);
+        arriving.forget_table((9, 0, 0), 0);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+        assert!(arriving.complete((9, 0, 0), &sealed(&["first"])).is_err());
     }
 }

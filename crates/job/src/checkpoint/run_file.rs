@@ -96,6 +96,16 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
+    /// Forgets the pieces of a table so far.
+    pub fn forget(&mut self, table: usize) {
+        self.pieces.remove(&table);
+    }
+
+    /// Where the object is written to.
+    pub fn out(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     /// Adds the runs that are not in pieces, and the index; the writer, the length of the
     /// object in bytes and what it contains.
     pub fn finish(mut self, tables: &[SealedTable]) -> Result<(W, u64, Vec<RunTable>)> {

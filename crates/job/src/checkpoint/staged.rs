@@ -42,6 +42,11 @@ impl Staged {
         Ok(Self { file, path, staged, block, at, patience, published })
     }
 
+    /// From now on the file is to appear as `path`, in the same folder, with this patience.
+    pub fn redirect(&mut self, path: PathBuf, patience: Patience) {
+        (self.path, self.patience) = (path, Some(patience));
+    }
+
     /// Makes the file durable and visible.
     pub fn publish(mut self) -> Result<()> {
         self.settle(true)?;

@@ -6,6 +6,9 @@ use super::history::CheckpointStats;
 /// Barrier, node and instance of a seal.
 pub type SealId = (u64, usize, usize);
 
+/// Stands for the barrier that comes next, whose number is not known yet.
+pub const AHEAD: u64 = 0;
+
 /// Records of a key group.
 pub struct Piece {
     /// Of which seal.
@@ -30,6 +33,11 @@ pub struct Task {
 pub enum Work {
     /// Part of a seal.
     Piece(Piece),
+    /// What the instance sealed ahead belongs to this seal.
+    Adopt(SealId),
+    /// What the instance sealed ahead of a table does not count, nor does what the seal has
+    /// adopted of it.
+    Forget(SealId, usize),
     /// A command.
     Task(Task),
     /// Nothing comes after this.

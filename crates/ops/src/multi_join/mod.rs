@@ -29,7 +29,7 @@ use weir_core::{ChangeBatch, Result, Schema};
 use weir_functions::{EvalContext, Expr};
 use weir_runtime::{Barrier, Operator, Out, Seal, Step, TaskContext, now_ms};
 use weir_spec::{ChangelogMode, MultiJoinSpec};
-use weir_state::{EncodedRows, KeyedTable, RowCodec};
+use weir_state::{EncodedRows, KeyedTable, PieceSink, RowCodec};
 
 use self::tuples::{Candidate, Frame, NONE, Tuples};
 use crate::bucket::{Bucket, drop_empty};
@@ -441,6 +441,12 @@ impl Operator for MultiJoin {
         }
         drop_empty(&mut self.inputs[c.input].table, &c.keys, &c.own);
         Ok(Step::Done)
+    }
+
+    fn seal_ahead(&mut self, sink: &Arc<dyn PieceSink>) {
+        for (number, input) in self.inputs.iter_mut().enumerate() {
+            seal_ahead(&mut input.table, number, sink);
+        }
     }
 
     fn barrier(&mut self, barrier: &Barrier, seal: &mut Seal) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Named keyed tables: index, slot store, time to live, seal and restore.
 //!
-//! Where to look next: [`spill`] for the rows that leave memory, [`timers`] for those that
+//! Where to look next: [`ahead`] for what is sealed before its barrier comes, [`spill`] for
+//! the rows that leave memory, [`timers`] for those that
 //! are due at a time, [`walk`] for all of them, [`restore`], [`crate::run`] for what is
 //! sealed.
 
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use weir_core::Result;
 use weir_core::keys::{EncodedKeys, hash_key, key_group};
 
+use self::ahead::Ahead;
 use self::spill::Spill;
 use self::timers::Timers;
 use crate::bytes::Reader;
@@ -17,25 +19,28 @@ use crate::loose::Loose;
 use crate::pieces::{PieceTarget, Pieces};
 use crate::run::{Entries, Entry, NO_STAMP, Run, SealedTable};
 
+mod ahead;
 mod restore;
 mod spill;
 mod timers;
 mod walk;
 
 /// Changed since the last seal.
-const DIRTY: u8 = 2;
+const DIRTY: u16 = 2;
 /// The last seals hold the key.
-const SEALED: u8 = 4;
+const SEALED: u16 = 4;
 /// Removed, and kept until a seal has said so.
-const GONE: u8 = 8;
+const GONE: u16 = 8;
 /// Emptied since the last seal: what older runs hold of the key does not count.
-const CLEARED: u8 = 16;
+const CLEARED: u16 = 16;
 /// Used since the clock hand of the spill passed.
-const HOT: u8 = 32;
+const HOT: u16 = 32;
 /// The record on disk says what the slot says.
-const FRESH: u8 = 64;
+const FRESH: u16 = 64;
 /// There is a record on disk, of now or of earlier.
-const COLD: u8 = 128;
+const COLD: u16 = 128;
+/// Sealed ahead of the next seal, and not changed since.
+const AHEAD: u16 = 256;
 
 /// Values of a table, addressed by dense slot: typed columns or a plain vector.
 ///
@@ -166,6 +171,7 @@ pub struct KeyedTable<S> {
     sealed: bool,
     spill: Spill,
     timers: Timers,
+    ahead: Option<Ahead>,
     /// The values, addressed by slot.
     pub store: S,
 }
@@ -182,6 +188,7 @@ impl<S: SlotStore> KeyedTable<S> {
             sealed: false,
             spill: Spill::default(),
             timers: Timers::default(),
+            ahead: None,
             store,
         }
     }
@@ -231,6 +238,7 @@ impl<S: SlotStore> KeyedTable<S> {
         if self.spec.spills {
             self.relieve()?;
         }
+        self.seal_ahead(keys.len());
         if self.spill.is_active() {
             self.load_cold(keys, slots)?;
         } else {
@@ -274,7 +282,7 @@ impl<S: SlotStore> KeyedTable<S> {
     /// Says that the slot's value has changed.
     pub fn touch(&mut self, slot: u32) {
         let flags = self.index.flags_mut(slot);
-        *flags = (*flags | DIRTY) & !FRESH;
+        *flags = (*flags | DIRTY) & !(FRESH | AHEAD);
     }
 
     fn expired(&self, slot: u32, now: i64) -> bool {
@@ -300,7 +308,7 @@ impl<S: SlotStore> KeyedTable<S> {
             self.store.clear(slot as usize);
             *self.index.flags_mut(slot) |= CLEARED | DIRTY;
         }
-        *self.index.flags_mut(slot) &= !FRESH;
+        *self.index.flags_mut(slot) &= !(FRESH | AHEAD);
         self.stamps[slot as usize] = now;
     }
 
@@ -315,7 +323,7 @@ impl<S: SlotStore> KeyedTable<S> {
         }
         let flags = self.index.flags_mut(slot);
         if *flags & (SEALED | COLD) != 0 {
-            *flags = (*flags | GONE | DIRTY | CLEARED) & !FRESH;
+            *flags = (*flags | GONE | DIRTY | CLEARED) & !(FRESH | AHEAD);
             self.gone += 1;
         } else {
             self.index.remove(slot);
@@ -355,17 +363,20 @@ impl<S: SlotStore> KeyedTable<S> {
     /// Like [`KeyedTable::seal`]; the records of a large seal go to `target` as they are
     /// made, and its runs are [`Run::Pieces`].
     pub fn seal_to(&mut self, full: bool, target: Option<&PieceTarget>) -> Result<SealedTable> {
-        let full = full || !std::mem::replace(&mut self.sealed, true);
-        let slots = self.to_seal(full);
+        let first = !std::mem::replace(&mut self.sealed, true);
+        let ahead = self.settle_ahead(full && !first, target);
+        let full = full || first;
+        let slots = self.to_seal(full, ahead);
         // What is on disk is merged with what is in memory when the run is written.
-        let target =
-            target.filter(|t| slots.len() >= t.sink.least_keys() && !self.spill.is_active());
+        let least = |t: &&PieceTarget| ahead || slots.len() >= t.sink.least_keys();
+        let target = target.filter(|_| !self.spill.is_active()).filter(least);
         let groups = match target {
             Some(target) => self.sealed_pieces(full, &slots, target),
             None => self.sealed_runs(full, &slots)?,
         };
         let groups = self.spill.sealed_groups(full, groups);
         self.mark_sealed(full, &slots)?;
+        self.begin_ahead();
         let (name, version) = (self.spec.name.clone(), self.spec.version);
         Ok(SealedTable { name, version, full, groups })
     }
@@ -380,21 +391,30 @@ impl<S: SlotStore> KeyedTable<S> {
         loose.runs()
     }
 
-    fn sealed_pieces(&self, full: bool, slots: &[u32], target: &PieceTarget) -> BTreeMap<u32, Run> {
-        let mut pieces = Pieces::new(target, self.spec.max_parallelism);
+    fn sealed_pieces(
+        &mut self,
+        full: bool,
+        slots: &[u32],
+        target: &PieceTarget,
+    ) -> BTreeMap<u32, Run> {
+        let mut pieces = self.pieces_for(target);
         for &slot in slots {
             let key = self.index.key(slot);
             let group = self.group(self.index.hash(slot), key);
             pieces.key(group, key, |entries| self.entries_of(slot, full, entries));
         }
-        pieces.finish()
+        let groups = pieces.finish();
+        self.keep_pieces(pieces);
+        groups
     }
 
-    /// The slots that a seal holds.
-    fn to_seal(&self, full: bool) -> Vec<u32> {
-        // A removed key has to hide its record on disk, if it has one.
+    /// The slots that a seal holds, those that are sealed `ahead` left out.
+    fn to_seal(&self, full: bool, ahead: bool) -> Vec<u32> {
+        // A removed key has to hide its record on disk or among those sealed ahead.
+        let hides = if ahead { COLD | SEALED } else { COLD };
         let taken = |&slot: &u32| match (self.index.flags(slot), full) {
-            (flags, true) => flags & GONE == 0 || flags & COLD != 0,
+            (flags, true) if flags & GONE != 0 => flags & hides != 0,
+            (flags, true) => flags & AHEAD == 0,
             (flags, false) => flags & DIRTY != 0,
         };
         self.index.live().filter(taken).collect()
@@ -450,5 +470,7 @@ impl<S: SlotStore> KeyedTable<S> {
     }
 }
 
+#[cfg(test)]
+mod ahead_tests;
 #[cfg(test)]
 mod tests;

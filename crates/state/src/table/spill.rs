@@ -97,6 +97,7 @@ impl<S: SlotStore> KeyedTable<S> {
             return Ok(());
         }
         if self.spill.cold.is_none() {
+            self.end_ahead();
             self.spill.cold = Some(Box::new(budget.store()?.table()));
         }
         self.evict(len - self.spill.cap)

@@ -1,0 +1,139 @@
+//! Sealing ahead: new keys leave for the next checkpoint's file before its barrier comes, a
+//! few per batch, so that a barrier finds little left to write and nobody waits for the disk.
+//!
+//! A hand goes over the slots in the order of their creation, some way behind the newest
+//! ones, whose values still change. A key that changes behind the hand is sealed again at
+//! the barrier; where that happens to most of them the table stops sealing ahead. What was
+//! there before the hand began is left to the barrier.
+//!
+//! Invariant: a slot with [`AHEAD`] says what its record ahead says. Seals that do not go
+//! where the records are (savepoints, seals that replace earlier ones) take everything back
+//! first, and so does a table whose rows begin to leave memory.
+
+use super::{AHEAD, CLEARED, DIRTY, GONE, KeyedTable, SEALED, SlotStore};
+use crate::index::LIVE;
+use crate::pieces::{PieceTarget, Pieces};
+
+/// Slots that are looked at per row of a batch.
+const PACE: usize = 2;
+
+/// What a table has sealed for a barrier to come.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    /// Where it goes.
+    target: PieceTarget,
+    pieces: Pieces,
+    /// The slots `began..next` were looked at since the last seal.
+    began: usize,
+    next: usize,
+}
+
+impl<S: SlotStore> KeyedTable<S> {
+    /// From now on new keys are sealed ahead, to `target`.
+    pub fn write_ahead(&mut self, target: PieceTarget) {
+        let pieces = Pieces::new(target.clone(), self.spec.max_parallelism);
+        let next = self.index.slots();
+        self.ahead = Some(Ahead { target, pieces, began: next, next });
+    }
+
+    /// Seals the next slots, as many as a batch of `rows` may cost.
+    pub(super) fn seal_ahead(&mut self, rows: usize) {
+        let Some(mut ahead) = self.ahead.take() else { return };
+        let sink = &ahead.target.sink;
+        let end = self.index.slots().saturating_sub(sink.least_keys());
+        let end = end.min(ahead.next + PACE * rows);
+        if ahead.next < end && sink.has_room() {
+            for slot in ahead.next as u32..end as u32 {
+                self.seal_slot(slot, &mut ahead.pieces);
+            }
+            ahead.next = end;
+        }
+        self.ahead = Some(ahead);
+    }
+
+    fn seal_slot(&mut self, slot: u32, pieces: &mut Pieces) {
+        if self.index.flags(slot) & (LIVE | DIRTY | GONE) != LIVE | DIRTY {
+            return;
+        }
+        let key = self.index.key(slot);
+        let group = self.group(self.index.hash(slot), key);
+        pieces.key(group, key, |entries| self.entries_of(slot, false, entries));
+        self.store.sealed(slot as usize);
+        let flags = self.index.flags_mut(slot);
+        *flags = (*flags & !(DIRTY | CLEARED)) | SEALED | AHEAD;
+    }
+
+    /// Decides at a barrier what becomes of the records sealed ahead: whether there are any
+    /// that count. `anew`: the seal replaces earlier ones.
+    pub(super) fn settle_ahead(&mut self, anew: bool, target: Option<&PieceTarget>) -> bool {
+        let Some(mut ahead) = self.ahead.take() else { return false };
+        let any = ahead.began < ahead.next;
+        let counts = any && !anew && target.is_some();
+        if any && !counts {
+            // The seal may have adopted what other tables sealed ahead.
+            let sink = &target.unwrap_or(&ahead.target).sink;
+            sink.forget_ahead(ahead.target.table);
+            self.take_back(&mut ahead);
+        }
+        self.ahead = Some(ahead);
+        counts
+    }
+
+    /// Seals ahead no more: rows are about to leave memory.
+    pub(super) fn end_ahead(&mut self) {
+        if let Some(mut ahead) = self.ahead.take() {
+            ahead.target.sink.forget_ahead(ahead.target.table);
+            self.take_back(&mut ahead);
+        }
+    }
+
+    /// The slots sealed ahead are again to be sealed, as if they never were.
+    fn take_back(&mut self, ahead: &mut Ahead) {
+        ahead.pieces.clear();
+        for slot in ahead.began as u32..ahead.next as u32 {
+            let flags = self.index.flags_mut(slot);
+            if *flags & LIVE != 0 && *flags & (AHEAD | DIRTY) != 0 {
+                *flags = (*flags | DIRTY | CLEARED) & !AHEAD;
+            }
+        }
+        ahead.began = ahead.next;
+    }
+
+    /// Pieces for the seal of a barrier: those that are being filled ahead, if any.
+    pub(super) fn pieces_for(&mut self, target: &PieceTarget) -> Pieces {
+        target.sink.adopt();
+        match &mut self.ahead {
+            Some(ahead) => {
+                let none = Pieces::new(ahead.target.clone(), self.spec.max_parallelism);
+                let mut pieces = std::mem::replace(&mut ahead.pieces, none);
+                pieces.target = target.clone();
+                pieces
+            }
+            None => Pieces::new(target.clone(), self.spec.max_parallelism),
+        }
+    }
+
+    /// Keeps the buffers of pieces that are finished.
+    pub(super) fn keep_pieces(&mut self, mut pieces: Pieces) {
+        if let Some(ahead) = &mut self.ahead {
+            pieces.target = ahead.target.clone();
+            ahead.pieces = pieces;
+        }
+    }
+
+    /// Begins anew behind a seal, unless most of what was sealed ahead had to be sealed again.
+    pub(super) fn begin_ahead(&mut self) {
+        let Some(mut ahead) = self.ahead.take() else { return };
+        let slots = ahead.next - ahead.began;
+        let mut current = 0;
+        for slot in ahead.began as u32..ahead.next as u32 {
+            let flags = self.index.flags_mut(slot);
+            current += usize::from(*flags & AHEAD != 0);
+            *flags &= !AHEAD;
+        }
+        ahead.began = ahead.next;
+        if slots <= ahead.target.sink.least_keys() || current >= slots / 2 {
+            self.ahead = Some(ahead);
+        }
+    }
+}
