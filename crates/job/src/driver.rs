@@ -299,7 +299,7 @@ impl Attempt {
         let instances: Vec<(usize, usize)> = (0..built.graph.nodes.len())
             .flat_map(|n| (0..config.parallelism.max(1)).map(move |s| (n, s)))
             .collect();
-        let periodic = policy.interval.is_some();
+        let interval = policy.interval;
         let mut coordinator = Coordinator::new(policy, instances, config.epoch, now_ms());
         coordinator.history.restore(history);
         let names = nodes.iter().map(|n| n.name.clone()).collect();
@@ -315,7 +315,7 @@ impl Attempt {
             places: spec.places.clone(),
             committers: built.committers,
             retained: spec.checkpoints.retained,
-            periodic,
+            interval,
             patience: spec.checkpoints.timeout,
             deadline: (0, Instant::now()),
             testing: spec.testing,

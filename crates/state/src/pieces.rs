@@ -38,8 +38,8 @@ pub trait PieceSink: Send + Sync + fmt::Debug {
     /// Bytes of a piece at most, about.
     fn piece_bytes(&self) -> usize;
 
-    /// Whether pieces are written faster than they come.
-    fn has_room(&self) -> bool;
+    /// Whether it is time to seal ahead, and pieces are written faster than they come.
+    fn wants_ahead(&self) -> bool;
 
     /// The pieces that the instance sealed ahead belong to this seal.
     fn adopt(&self);

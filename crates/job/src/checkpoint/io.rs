@@ -54,8 +54,8 @@ pub struct IoContext {
     pub committers: Vec<(usize, Box<dyn Committer>)>,
     /// Checkpoints to keep.
     pub retained: usize,
-    /// Checkpoints come by themselves, so that instances may seal ahead of them.
-    pub periodic: bool,
+    /// Time between checkpoints that come by themselves.
+    pub interval: Option<Duration>,
     /// How long operations on storage are tried again for one checkpoint.
     pub patience: Duration,
     /// The newest checkpoint, and until when that is.
@@ -85,7 +85,7 @@ impl IoThread {
         let (work, inbox) = unbounded::<Work>();
         let (answers, facts) = unbounded();
         let always = context.testing != Testing::default();
-        let (desk, spare) = Desk::new(work.clone(), always, context.periodic);
+        let (desk, spare) = Desk::new(work.clone(), always, context.interval);
         let local = context.store.as_ref().is_some_and(|s| s.run_path(0, 0, 0).is_some());
         let pieces = local.then(|| Arc::new(desk) as Arc<dyn PieceStore>);
         let mut io = Io { context, arriving: Arriving::default(), spare };

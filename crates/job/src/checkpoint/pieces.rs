@@ -43,20 +43,46 @@ pub struct Desk {
     spare: Receiver<Vec<u8>>,
     least_keys: usize,
     piece_bytes: usize,
-    ahead: bool,
+    /// How long after a barrier instances begin to seal ahead of the next one, if ever.
+    ahead: Option<Duration>,
+    barriers: Arc<Barriers>,
+}
+
+/// When the last barrier came.
+struct Barriers {
+    began: Instant,
+    /// Microseconds since.
+    last: AtomicU64,
+}
+
+impl Barriers {
+    fn passed(&self) {
+        self.last.store(self.began.elapsed().as_micros() as u64, Relaxed);
+    }
+
+    fn since_last(&self) -> Duration {
+        self.began.elapsed().saturating_sub(Duration::from_micros(self.last.load(Relaxed)))
+    }
 }
 
 impl Desk {
     /// A desk that queues pieces, and where written buffers come back. `always`: small
-    /// tables go this way, too; `ahead`: instances may seal ahead.
-    pub fn new(work: Sender<Work>, always: bool, ahead: bool) -> (Self, Sender<Vec<u8>>) {
+    /// tables go this way, too, and at once; `interval`: time between checkpoints that come
+    /// by themselves. Their first half belongs to the job, and spares short ones the work.
+    pub fn new(
+        work: Sender<Work>,
+        always: bool,
+        interval: Option<Duration>,
+    ) -> (Self, Sender<Vec<u8>>) {
         let (back, spare) = bounded(SPARE);
         for _ in 0..SPARE {
             // There is room for all of them; they get their memory when they are first used.
             let _ = back.try_send(Vec::new());
         }
         let (least_keys, piece_bytes) = if always { (1, 64) } else { (LEAST_KEYS, usize::MAX) };
-        (Self { work, spare, least_keys, piece_bytes, ahead }, back)
+        let ahead = interval.map(|i| if always { Duration::ZERO } else { i / 2 });
+        let barriers = Arc::new(Barriers { began: Instant::now(), last: AtomicU64::new(0) });
+        (Self { work, spare, least_keys, piece_bytes, ahead, barriers }, back)
     }
 }
 
@@ -68,6 +94,9 @@ impl fmt::Debug for Desk {
 
 impl PieceStore for Desk {
     fn sink(&self, epoch: u64, node: usize, subtask: usize) -> Arc<dyn PieceSink> {
+        if epoch != AHEAD {
+            self.barriers.passed();
+        }
         Arc::new(Sink {
             seal: (epoch, node, subtask),
             work: self.work.clone(),
@@ -75,11 +104,13 @@ impl PieceStore for Desk {
             waits: AtomicU64::new(LONGEST_WAIT.as_micros() as u64),
             least_keys: self.least_keys,
             piece_bytes: self.piece_bytes,
+            ahead: self.ahead.unwrap_or(Duration::MAX),
+            barriers: Arc::clone(&self.barriers),
         })
     }
 
     fn ahead(&self, node: usize, subtask: usize) -> Option<Arc<dyn PieceSink>> {
-        self.ahead.then(|| self.sink(AHEAD, node, subtask))
+        self.ahead.map(|_| self.sink(AHEAD, node, subtask))
     }
 }
 
@@ -91,6 +122,8 @@ struct Sink {
     waits: AtomicU64,
     least_keys: usize,
     piece_bytes: usize,
+    ahead: Duration,
+    barriers: Arc<Barriers>,
 }
 
 impl Sink {
@@ -134,8 +167,8 @@ impl PieceSink for Sink {
         self.piece_bytes
     }
 
-    fn has_room(&self) -> bool {
-        self.spare.len() >= SPARE / 2
+    fn wants_ahead(&self) -> bool {
+        self.spare.len() >= SPARE / 2 && self.barriers.since_last() >= self.ahead
     }
 
     fn adopt(&self) {
@@ -281,7 +314,7 @@ mod tests {
     #[test]
     fn a_seal_waits_for_written_buffers_but_not_for_long() {
         let (work, inbox) = crossbeam_channel::unbounded();
-        let (desk, back) = Desk::new(work, false, true);
+        let (desk, back) = Desk::new(work, false, None);
         let sink = desk.sink(1, 0, 0);
         for _ in 0..SPARE {
             assert_eq!(sink.take(0, 0, Vec::with_capacity(100)).capacity(), 100);

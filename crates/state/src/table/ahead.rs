@@ -1,8 +1,8 @@
 //! Sealing ahead: new keys leave for the next checkpoint's file before its barrier comes, a
 //! few per batch, so that a barrier finds little left to write and nobody waits for the disk.
 //!
-//! A hand goes over the slots in the order of their creation, some way behind the newest
-//! ones, whose values still change. A key that changes behind the hand is sealed again at
+//! From the middle of the interval between two barriers on, a hand goes over the slots in the
+//! order of their creation, some way behind the newest ones, whose values still change. A key that changes behind the hand is sealed again at
 //! the barrier; where that happens to most of them the table stops sealing ahead. What was
 //! there before the hand began is left to the barrier.
 //!
@@ -14,8 +14,9 @@ use super::{AHEAD, CLEARED, DIRTY, GONE, KeyedTable, SEALED, SlotStore};
 use crate::index::LIVE;
 use crate::pieces::{PieceTarget, Pieces};
 
-/// Slots that are looked at per row of a batch.
-const PACE: usize = 2;
+/// Slots that are looked at per row of a batch: in the second half of an interval the hand
+/// goes over the new keys of all of it.
+const PACE: usize = 4;
 
 /// What a table has sealed for a barrier to come.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl<S: SlotStore> KeyedTable<S> {
         let sink = &ahead.target.sink;
         let end = self.index.slots().saturating_sub(sink.least_keys());
         let end = end.min(ahead.next + PACE * rows);
-        if ahead.next < end && sink.has_room() {
+        if ahead.next < end && sink.wants_ahead() {
             for slot in ahead.next as u32..end as u32 {
                 self.seal_slot(slot, &mut ahead.pieces);
             }

@@ -71,7 +71,7 @@ impl PieceSink for Sink {
     fn piece_bytes(&self) -> usize {
         100
     }
-    fn has_room(&self) -> bool {
+    fn wants_ahead(&self) -> bool {
         true
     }
     fn adopt(&self) {

@@ -341,7 +341,7 @@ impl PieceSink for Taken {
     fn piece_bytes(&self) -> usize {
         usize::MAX
     }
-    fn has_room(&self) -> bool {
+    fn wants_ahead(&self) -> bool {
         true
     }
     fn adopt(&self) {}
