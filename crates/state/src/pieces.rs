@@ -32,7 +32,7 @@ pub trait PieceSink: Send + Sync + fmt::Debug {
     /// empty buffer for the next ones. Waits for storage a short while at most.
     fn take(&self, table: usize, key_group: u32, piece: Vec<u8>) -> Vec<u8>;
 
-    /// Seals of fewer keys stay in memory; so many of the newest keys are not sealed ahead.
+    /// Seals of fewer keys stay in memory, and fewer of the newest keys are not sealed ahead.
     fn least_keys(&self) -> usize;
 
     /// Bytes of a piece at most, about.

@@ -79,7 +79,7 @@ impl Desk {
             // There is room for all of them; they get their memory when they are first used.
             let _ = back.try_send(Vec::new());
         }
-        let (least_keys, piece_bytes) = if always { (1, 64) } else { (LEAST_KEYS, usize::MAX) };
+        let (least_keys, piece_bytes) = if always { (1, 1) } else { (LEAST_KEYS, usize::MAX) };
         let ahead = interval.map(|i| if always { Duration::ZERO } else { i / 2 });
         let barriers = Arc::new(Barriers { began: Instant::now(), last: AtomicU64::new(0) });
         (Self { work, spare, least_keys, piece_bytes, ahead, barriers }, back)

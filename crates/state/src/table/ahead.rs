@@ -41,7 +41,7 @@ impl<S: SlotStore> KeyedTable<S> {
     pub(super) fn seal_ahead(&mut self, rows: usize) {
         let Some(mut ahead) = self.ahead.take() else { return };
         let sink = &ahead.target.sink;
-        let end = self.index.slots().saturating_sub(sink.least_keys());
+        let end = (self.index.slots() + 1).saturating_sub(sink.least_keys());
         let end = end.min(ahead.next + PACE * rows);
         if ahead.next < end && sink.wants_ahead() {
             for slot in ahead.next as u32..end as u32 {
