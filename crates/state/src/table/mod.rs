@@ -16,7 +16,7 @@ use self::timers::Timers;
 use crate::bytes::Reader;
 use crate::index::KeyIndex;
 use crate::loose::Loose;
-use crate::pieces::{PieceTarget, Pieces};
+use crate::pieces::PieceTarget;
 use crate::run::{Entries, Entry, NO_STAMP, Run, SealedTable};
 
 mod ahead;
