@@ -129,7 +129,8 @@ impl Shape {
         })
     }
 
-    fn rows(&self, batches: &[RecordBatch]) -> Result<RecordBatch> {
+    /// Rows of the join; `wanted`: the keys that count, where not all do.
+    fn rows(&self, batches: &[RecordBatch], wanted: Option<&Wanted<'_>>) -> Result<RecordBatch> {
         let mut out = Vec::with_capacity(batches.len());
         for batch in batches {
             let kept = match &self.filter {
@@ -145,13 +146,26 @@ impl Shape {
                 .collect::<Result<_>>()?;
             let options =
                 arrow::array::RecordBatchOptions::new().with_row_count(Some(kept.num_rows()));
-            out.push(RecordBatch::try_new_with_options(
-                Arc::clone(&self.schema),
-                columns,
-                &options,
-            )?);
+            let rows =
+                RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+            out.push(match wanted {
+                None => rows,
+                Some(wanted) => self.only(&rows, wanted)?,
+            });
         }
         Ok(concat_batches(&self.schema, &out)?)
+    }
+
+    /// The rows with wanted keys: a source may have left nothing out.
+    fn only(&self, rows: &RecordBatch, wanted: &Wanted<'_>) -> Result<RecordBatch> {
+        let keys: Vec<ArrayRef> = self.keys.iter().map(|k| Arc::clone(rows.column(*k))).collect();
+        let keys = EncodedKeys::encode(&keys, rows.num_rows())?;
+        let found = |&row: &u32| wanted.contains(keys.key(row as usize));
+        let found: Vec<u32> = (0..rows.num_rows() as u32).filter(found).collect();
+        match found.len() == rows.num_rows() {
+            true => Ok(rows.clone()),
+            false => take(rows, &found),
+        }
     }
 
     /// Whether the key of a row equals nothing.
@@ -186,6 +200,9 @@ impl Shape {
     }
 }
 
+/// Encoded keys.
+type Wanted<'a> = HashSet<&'a [u8]>;
+
 pub(crate) struct Reader {
     reader: Box<dyn LookupReader>,
     shape: Arc<Shape>,
@@ -193,11 +210,11 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    fn read(&mut self, filter: Option<&Expr>) -> Result<RecordBatch> {
+    fn read(&mut self, filter: Option<&Expr>, wanted: Option<&Wanted<'_>>) -> Result<RecordBatch> {
         let mut attempt = 0;
         loop {
             match self.reader.read(filter.cloned()) {
-                Ok(batches) => return self.shape.rows(&batches),
+                Ok(batches) => return self.shape.rows(&batches, wanted),
                 Err(e) if attempt >= self.max_retries => return Err(e.context("lookup join")),
                 Err(_) => attempt += 1,
             }
@@ -264,7 +281,7 @@ impl Table {
                     return Ok(Arc::new(Snapshot::new(none, &reader.shape.keys)?));
                 }
                 let filter = reader.shape.filter_of(wanted, &rows);
-                let found = reader.read(filter.as_ref())?;
+                let found = reader.read(filter.as_ref(), Some(&seen))?;
                 Ok(Arc::new(Snapshot::new(found, &reader.shape.keys)?))
             }
             Table::Partial(table) => table.find(keys, wanted, again),
@@ -351,7 +368,7 @@ impl FullTable {
         let mut reader = lock(&self.reader);
         let loaded = now_ms();
         let version = reader.reader.version()?;
-        let rows = reader.read(None)?;
+        let rows = reader.read(None, None)?;
         state.snapshot = Some(Arc::new(Snapshot::new(rows, &reader.shape.keys)?));
         (state.loaded, state.version) = (loaded, version);
         Ok(())
@@ -411,7 +428,8 @@ impl Partial {
         }
         if !ask.is_empty() {
             let filter = self.reader.shape.filter_of(wanted, &ask);
-            let found = self.reader.read(filter.as_ref())?;
+            let keys_asked = ask.iter().map(|&i| keys.key(i as usize)).collect();
+            let found = self.reader.read(filter.as_ref(), Some(&keys_asked))?;
             let found = Snapshot::new(found, &self.reader.shape.keys)?;
             for &i in &ask {
                 let key = keys.key(i as usize);
