@@ -2,9 +2,10 @@
 //! few per batch, so that a barrier finds little left to write and nobody waits for the disk.
 //!
 //! From the middle of the interval between two barriers on, a hand goes over the slots in the
-//! order of their creation, some way behind the newest ones, whose values still change. A key that changes behind the hand is sealed again at
-//! the barrier; where that happens to most of them the table stops sealing ahead. What was
-//! there before the hand began is left to the barrier.
+//! order of their creation, some way behind the newest ones, whose values still change. A key
+//! that changes behind the hand is sealed again at the barrier; where that happens to most of
+//! them the table stops sealing ahead. What was there before the hand began is left to the
+//! barrier, and so is what the disk is too slow for.
 //!
 //! Invariant: a slot with [`AHEAD`] says what its record ahead says. Seals that do not go
 //! where the records are (savepoints, seals that replace earlier ones) take everything back
@@ -17,6 +18,8 @@ use crate::pieces::{PieceTarget, Pieces};
 /// Slots that are looked at per row of a batch: in the second half of an interval the hand
 /// goes over the new keys of all of it.
 const PACE: usize = 4;
+/// Slots between two looks at whether the disk keeps up.
+const STRIDE: usize = 64;
 
 /// What a table has sealed for a barrier to come.
 #[derive(Debug)]
@@ -43,11 +46,12 @@ impl<S: SlotStore> KeyedTable<S> {
         let sink = &ahead.target.sink;
         let end = (self.index.slots() + 1).saturating_sub(sink.least_keys());
         let end = end.min(ahead.next + PACE * rows);
-        if ahead.next < end && sink.wants_ahead() {
-            for slot in ahead.next as u32..end as u32 {
+        while ahead.next < end && sink.wants_ahead() {
+            let stop = end.min(ahead.next + STRIDE);
+            for slot in ahead.next as u32..stop as u32 {
                 self.seal_slot(slot, &mut ahead.pieces);
             }
-            ahead.next = end;
+            ahead.next = stop;
         }
         self.ahead = Some(ahead);
     }
