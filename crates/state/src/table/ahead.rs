@@ -97,7 +97,7 @@ impl<S: SlotStore> KeyedTable<S> {
         ahead.pieces.clear();
         for slot in ahead.began as u32..ahead.next as u32 {
             let flags = self.index.flags_mut(slot);
-            if *flags & LIVE != 0 && *flags & (AHEAD | DIRTY) != 0 {
+            if *flags & LIVE != 0 {
                 *flags = (*flags | DIRTY | CLEARED) & !AHEAD;
             }
         }

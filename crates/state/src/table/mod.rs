@@ -1,9 +1,8 @@
 //! Named keyed tables: index, slot store, time to live, seal and restore.
 //!
 //! Where to look next: [`ahead`] for what is sealed before its barrier comes, [`spill`] for
-//! the rows that leave memory, [`timers`] for those that
-//! are due at a time, [`walk`] for all of them, [`restore`], [`crate::run`] for what is
-//! sealed.
+//! the rows that leave memory, [`timers`] for those that are due at a time, [`walk`] for all
+//! of them, [`restore`], [`crate::run`] for what is sealed.
 
 use std::collections::BTreeMap;
 
