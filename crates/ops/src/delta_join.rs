@@ -27,7 +27,6 @@ pub struct DeltaJoin {
     sides: [LookupJoin; 2],
     /// Rows of each side that have not looked up yet.
     held: [Vec<ChangeBatch>; 2],
-    rows: usize,
     /// Until when they are held.
     due: Option<i64>,
     /// The watermark behind them.
@@ -37,13 +36,7 @@ pub struct DeltaJoin {
 impl DeltaJoin {
     /// Joins the lookups of both directions.
     pub(crate) fn new(left: LookupJoin, right: LookupJoin) -> Self {
-        Self {
-            sides: [left, right.table_first()],
-            held: Default::default(),
-            rows: 0,
-            due: None,
-            mark: None,
-        }
+        Self { sides: [left, right.table_first()], held: Default::default(), due: None, mark: None }
     }
 
     /// Lets all rows look up, and hands out what they find.
@@ -53,10 +46,9 @@ impl DeltaJoin {
                 return Ok(Step::More);
             }
             let Some(batch) = together(&mut self.held[side])? else { continue };
-            self.rows -= batch.len();
             let keys = self.sides[side].keys_of(&batch)?;
             self.sides[1 - side].forget(&keys);
-            if self.sides[side].push(0, batch, out)? == Step::More {
+            if self.sides[side].push_keyed(batch, &keys, out)? == Step::More {
                 return Ok(Step::More);
             }
         }
@@ -79,10 +71,10 @@ fn together(held: &mut Vec<ChangeBatch>) -> Result<Option<ChangeBatch>> {
 
 impl Operator for DeltaJoin {
     fn push(&mut self, side: usize, batch: ChangeBatch, out: &mut Out) -> Result<Step> {
-        self.rows += batch.len();
         self.held[side].push(batch);
         self.due.get_or_insert_with(|| now_ms() + HELD_MS);
-        if self.rows >= TOGETHER { self.release(out) } else { Ok(Step::Done) }
+        let rows: usize = self.held.iter().flatten().map(ChangeBatch::len).sum();
+        if rows >= TOGETHER { self.release(out) } else { Ok(Step::Done) }
     }
 
     fn more(&mut self, out: &mut Out) -> Result<Step> {

@@ -144,6 +144,19 @@ impl LookupJoin {
         EncodedKeys::encode(&columns(batch, &self.keys), batch.len())
     }
 
+    /// Rows whose keys are known.
+    pub(crate) fn push_keyed(
+        &mut self,
+        batch: ChangeBatch,
+        keys: &EncodedKeys,
+        out: &mut Out,
+    ) -> Result<Step> {
+        let (snapshot, asks) = self.look_up(&batch, keys, false)?;
+        let skip = self.set_aside(&batch, &snapshot, &asks)?;
+        self.join(batch, snapshot, &asks, &skip)?;
+        self.emit(out)
+    }
+
     /// Rows of the table under these keys have changed.
     pub(crate) fn forget(&mut self, keys: &EncodedKeys) {
         self.table.forget(keys);
@@ -348,10 +361,7 @@ impl LookupJoin {
 impl Operator for LookupJoin {
     fn push(&mut self, _: usize, batch: ChangeBatch, out: &mut Out) -> Result<Step> {
         let keys = self.keys_of(&batch)?;
-        let (snapshot, asks) = self.look_up(&batch, &keys, false)?;
-        let skip = self.set_aside(&batch, &snapshot, &asks)?;
-        self.join(batch, snapshot, &asks, &skip)?;
-        self.emit(out)
+        self.push_keyed(batch, &keys, out)
     }
 
     fn more(&mut self, out: &mut Out) -> Result<Step> {

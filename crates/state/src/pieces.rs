@@ -60,7 +60,6 @@ pub struct PieceTarget {
 /// The pieces of a table that are being filled.
 #[derive(Debug)]
 pub(crate) struct Pieces {
-    pub(crate) target: PieceTarget,
     /// By key group.
     filling: Vec<Entries>,
     used: BTreeSet<u32>,
@@ -68,15 +67,21 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    pub(crate) fn new(target: PieceTarget, max_parallelism: u32) -> Self {
+    pub(crate) fn new(target: &PieceTarget, max_parallelism: u32) -> Self {
         let limit = (FILLING / max_parallelism.max(1) as usize).clamp(PIECE.0, PIECE.1);
         let limit = limit.min(target.sink.piece_bytes());
-        Self { target, filling: Vec::new(), used: BTreeSet::new(), limit }
+        Self { filling: Vec::new(), used: BTreeSet::new(), limit }
     }
 
     /// Adds a key with the entries that `write` adds, each key once; `write` answers
-    /// whether older runs' entries of the key are gone.
-    pub(crate) fn key(&mut self, group: u32, key: &[u8], write: impl FnOnce(&mut Entries) -> bool) {
+    /// whether older runs' entries of the key are gone. What is full goes to `target`.
+    pub(crate) fn key(
+        &mut self,
+        target: &PieceTarget,
+        group: u32,
+        key: &[u8],
+        write: impl FnOnce(&mut Entries) -> bool,
+    ) {
         let at = group as usize;
         if at >= self.filling.len() {
             self.filling.resize_with(at + 1, Entries::default);
@@ -92,16 +97,16 @@ impl Pieces {
         }
         if entries.bytes().len() >= self.limit {
             let piece = std::mem::take(entries).into_bytes();
-            *entries = Entries::on(self.target.sink.take(self.target.table, group, piece));
+            *entries = Entries::on(target.sink.take(target.table, group, piece));
         }
     }
 
     /// Hands over what is left; the key groups that have records. Begins anew.
-    pub(crate) fn finish(&mut self) -> BTreeMap<u32, Run> {
+    pub(crate) fn finish(&mut self, target: &PieceTarget) -> BTreeMap<u32, Run> {
         for (group, entries) in self.filling.iter_mut().enumerate() {
             if !entries.is_empty() {
                 let piece = std::mem::take(entries).into_bytes();
-                self.target.sink.take(self.target.table, group as u32, piece);
+                target.sink.take(target.table, group as u32, piece);
             }
         }
         std::mem::take(&mut self.used).into_iter().map(|group| (group, Run::Pieces)).collect()

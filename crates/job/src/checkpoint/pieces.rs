@@ -383,6 +383,32 @@ mod tests {
     }
 
     #[test]
+    fn sealing_ahead_begins_in_the_middle_of_an_interval() {
+        let ahead = |always: bool, interval: Option<Duration>| {
+            let (work, _inbox) = crossbeam_channel::unbounded();
+            let (desk, _back) = Desk::new(work, always, interval);
+            (desk.ahead(0, 0), desk)
+        };
+        assert!(ahead(false, None).0.is_none());
+        let hour = Some(Duration::from_secs(3600));
+        assert!(ahead(true, hour).0.unwrap().wants_ahead());
+        assert!(!ahead(false, hour).0.unwrap().wants_ahead());
+        let (sink, desk) = ahead(false, Some(Duration::from_millis(2)));
+        let sink = sink.unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(sink.wants_ahead());
+        // A barrier begins the next interval.
+        let before = desk.barriers.began.elapsed();
+        let seal = desk.sink(1, 0, 0);
+        let last = Duration::from_micros(desk.barriers.last.load(Relaxed));
+        assert!(last + Duration::from_micros(1) >= before);
+        // Not while most buffers wait for the disk.
+        (0..=SPARE / 2).for_each(|_| drop(seal.take(0, 0, vec![1])));
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!sink.wants_ahead());
+    }
+
+    #[test]
     fn a_seal_adopts_what_was_sealed_ahead_of_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = |epoch: u64| dir.path().join(format!("{epoch}.run"));

@@ -11,9 +11,12 @@
 //! where the records are (savepoints, seals that replace earlier ones) take everything back
 //! first, and so does a table whose rows begin to leave memory.
 
+use std::collections::BTreeMap;
+
 use super::{AHEAD, CLEARED, DIRTY, GONE, KeyedTable, SEALED, SlotStore};
 use crate::index::LIVE;
 use crate::pieces::{PieceTarget, Pieces};
+use crate::run::Run;
 
 /// Slots that are looked at per row of a batch: in the second half of an interval the hand
 /// goes over the new keys of all of it.
@@ -35,7 +38,7 @@ pub(super) struct Ahead {
 impl<S: SlotStore> KeyedTable<S> {
     /// From now on new keys are sealed ahead, to `target`.
     pub fn write_ahead(&mut self, target: PieceTarget) {
-        let pieces = Pieces::new(target.clone(), self.spec.max_parallelism);
+        let pieces = Pieces::new(&target, self.spec.max_parallelism);
         let next = self.index.slots();
         self.ahead = Some(Ahead { target, pieces, began: next, next });
     }
@@ -49,20 +52,18 @@ impl<S: SlotStore> KeyedTable<S> {
         while ahead.next < end && sink.wants_ahead() {
             let stop = end.min(ahead.next + STRIDE);
             for slot in ahead.next as u32..stop as u32 {
-                self.seal_slot(slot, &mut ahead.pieces);
+                self.seal_slot(slot, &mut ahead.pieces, &ahead.target);
             }
             ahead.next = stop;
         }
         self.ahead = Some(ahead);
     }
 
-    fn seal_slot(&mut self, slot: u32, pieces: &mut Pieces) {
+    fn seal_slot(&mut self, slot: u32, pieces: &mut Pieces, target: &PieceTarget) {
         if self.index.flags(slot) & (LIVE | DIRTY | GONE) != LIVE | DIRTY {
             return;
         }
-        let key = self.index.key(slot);
-        let group = self.group(self.index.hash(slot), key);
-        pieces.key(group, key, |entries| self.entries_of(slot, false, entries));
+        self.add_to(pieces, target, slot, false);
         self.store.sealed(slot as usize);
         let flags = self.index.flags_mut(slot);
         *flags = (*flags & !(DIRTY | CLEARED)) | SEALED | AHEAD;
@@ -104,26 +105,32 @@ impl<S: SlotStore> KeyedTable<S> {
         ahead.began = ahead.next;
     }
 
-    /// Pieces for the seal of a barrier: those that are being filled ahead, if any.
-    pub(super) fn pieces_for(&mut self, target: &PieceTarget) -> Pieces {
+    /// The records of a barrier's seal behind those sealed ahead, if any; the key groups of
+    /// both.
+    pub(super) fn sealed_pieces(
+        &mut self,
+        full: bool,
+        slots: &[u32],
+        target: &PieceTarget,
+    ) -> BTreeMap<u32, Run> {
         target.sink.adopt();
-        match &mut self.ahead {
-            Some(ahead) => {
-                let none = Pieces::new(ahead.target.clone(), self.spec.max_parallelism);
-                let mut pieces = std::mem::replace(&mut ahead.pieces, none);
-                pieces.target = target.clone();
-                pieces
-            }
-            None => Pieces::new(target.clone(), self.spec.max_parallelism),
-        }
+        let mut ahead = self.ahead.take();
+        let mut none = None;
+        let pieces = match &mut ahead {
+            Some(ahead) => &mut ahead.pieces,
+            None => none.insert(Pieces::new(target, self.spec.max_parallelism)),
+        };
+        slots.iter().for_each(|&slot| self.add_to(pieces, target, slot, full));
+        let groups = pieces.finish(target);
+        self.ahead = ahead;
+        groups
     }
 
-    /// Keeps the buffers of pieces that are finished.
-    pub(super) fn keep_pieces(&mut self, mut pieces: Pieces) {
-        if let Some(ahead) = &mut self.ahead {
-            pieces.target = ahead.target.clone();
-            ahead.pieces = pieces;
-        }
+    /// Adds what a seal has to say of a slot.
+    fn add_to(&self, pieces: &mut Pieces, target: &PieceTarget, slot: u32, full: bool) {
+        let key = self.index.key(slot);
+        let group = self.group(self.index.hash(slot), key);
+        pieces.key(target, group, key, |entries| self.entries_of(slot, full, entries));
     }
 
     /// Begins anew behind a seal, unless most of what was sealed ahead had to be sealed again.

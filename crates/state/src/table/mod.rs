@@ -390,23 +390,6 @@ impl<S: SlotStore> KeyedTable<S> {
         loose.runs()
     }
 
-    fn sealed_pieces(
-        &mut self,
-        full: bool,
-        slots: &[u32],
-        target: &PieceTarget,
-    ) -> BTreeMap<u32, Run> {
-        let mut pieces = self.pieces_for(target);
-        for &slot in slots {
-            let key = self.index.key(slot);
-            let group = self.group(self.index.hash(slot), key);
-            pieces.key(group, key, |entries| self.entries_of(slot, full, entries));
-        }
-        let groups = pieces.finish();
-        self.keep_pieces(pieces);
-        groups
-    }
-
     /// The slots that a seal holds, those that are sealed `ahead` left out.
     fn to_seal(&self, full: bool, ahead: bool) -> Vec<u32> {
         // A removed key has to hide its record on disk or among those sealed ahead.
