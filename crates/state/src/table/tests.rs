@@ -272,6 +272,23 @@ fn timers_bring_slots_back_in_time_order() {
 }
 
 #[test]
+fn a_timer_of_a_removed_key_hides_none_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, mut t) = spilling(dir.path());
+    put(&mut t, &[7], |k| k);
+    let k = keys(&[7]);
+    let slot = t.peek(k.hash(0), k.key(0), 0).unwrap();
+    t.set_timer(70, slot);
+    t.evict(usize::MAX).unwrap();
+    put(&mut t, &[8], |k| k);
+    let k = keys(&[8]);
+    let slot = t.peek(k.hash(0), k.key(0), 0).unwrap();
+    t.set_timer(60, slot);
+    t.remove(slot);
+    assert_eq!(due(&mut t, 100), [(70, 7)]);
+}
+
+#[test]
 fn a_restore_sets_timers_of_slots_that_leave_memory_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut t = table(0);

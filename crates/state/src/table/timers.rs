@@ -94,6 +94,7 @@ impl<S: SlotStore> KeyedTable<S> {
     /// back ([`KeyedTable::each_recalled`]).
     pub fn bring_due(&mut self, until: i64) -> Result<()> {
         self.spill.recalled.clear();
+        self.drop_dead_timers(until);
         while self.timers.cold_is_due(until) && self.spill.recalled.is_empty() {
             let taken = match &mut self.timers.cold {
                 Some(cold) => cold.take(until, PIECE)?,
@@ -118,15 +119,20 @@ impl<S: SlotStore> KeyedTable<S> {
         Ok(())
     }
 
-    /// Second half of [`KeyedTable::due`].
-    pub fn pop_due(&mut self, until: i64) -> Option<(i64, u32)> {
-        while let Some(&timer) = self.timers.memory.first().filter(|t| t.0 <= until) {
+    /// Forgets timers of removed keys up to the first one that counts: one on disk that is
+    /// due later must not wait behind them.
+    fn drop_dead_timers(&mut self, until: i64) {
+        while let Some(&timer) = self.timers.memory.first().filter(|t| t.0 <= until)
+            && !self.is_live(timer.1)
+        {
             self.timers.memory.pop_first();
-            if self.is_live(timer.1) {
-                return Some(timer);
-            }
         }
-        None
+    }
+
+    /// Second half of [`KeyedTable::due`]: nothing is removed between the two.
+    pub fn pop_due(&mut self, until: i64) -> Option<(i64, u32)> {
+        self.timers.memory.first().filter(|t| t.0 <= until)?;
+        self.timers.memory.pop_first()
     }
 
     /// Follows the memory budget; for owners that work through timers, where they hold no
