@@ -3,6 +3,9 @@
 //! They pass projections (by substitution), unions, inner joins and the
 //! preserved side of outer joins, and grouping keys. They stop at watermarks:
 //! rows that a filter drops still move event time, as in Flink.
+//!
+//! A conjunct over both sides of a join stays there, but what it implies of one side
+//! goes down that side, see [`implied`].
 
 use weir_core::DataType;
 use weir_functions::Expr;
@@ -51,11 +54,33 @@ fn pull_factors(expr: Expr) -> Vec<Expr> {
     let rests = branches
         .into_iter()
         .map(|b| conjunction(b.into_iter().filter(|c| !common.contains(c)).collect()));
-    let rest = rests.reduce(|a, b| {
-        let nullable = a.ty().nullable || b.ty().nullable;
-        Expr::call("OR", vec![a, b], DataType::boolean().with_nullable(nullable))
-    });
+    let rest = rests.reduce(or);
     common.into_iter().chain(rest).collect()
+}
+
+fn or(a: Expr, b: Expr) -> Expr {
+    let nullable = a.ty().nullable || b.ty().nullable;
+    Expr::call("OR", vec![a, b], DataType::boolean().with_nullable(nullable))
+}
+
+/// What an OR over both sides of a join says of each side alone: where every branch has
+/// conjuncts over one side, one of these must hold. `(l1 AND r1) OR (l2 AND r2)` implies
+/// `l1 OR l2` and `r1 OR r2`. Flink derives the same for inner joins.
+fn implied(condition: &Expr, left_width: usize) -> Vec<Expr> {
+    let mut branches = Vec::new();
+    disjuncts(condition, &mut branches);
+    if branches.len() < 2 {
+        return Vec::new();
+    }
+    let of = |wanted: Side| -> Option<Expr> {
+        let own = |e: &Expr| is_deterministic(e) && side(e, left_width) == wanted;
+        let parts = branches.iter().map(|branch| {
+            let parts: Vec<Expr> = branch.iter().filter(|e| own(e)).cloned().collect();
+            (!parts.is_empty()).then(|| conjunction(parts))
+        });
+        parts.collect::<Option<Vec<_>>>()?.into_iter().reduce(or)
+    };
+    [of(Side::Left), of(Side::Right)].into_iter().flatten().collect()
 }
 
 /// The branches of an OR, each as its conjuncts.
@@ -141,6 +166,25 @@ fn side(expr: &Expr, left_width: usize) -> Side {
     }
 }
 
+/// A conjunct at a join.
+struct Conjunct {
+    condition: Expr,
+    /// Whether others imply it: it need not stay where it can't go down.
+    implied: bool,
+}
+
+/// The conjuncts, and behind them what they imply of one side alone.
+fn with_implied(parts: Vec<Expr>, left_width: usize) -> Vec<Conjunct> {
+    let mut more: Vec<Expr> = Vec::new();
+    for p in parts.iter().filter(|p| side(p, left_width) == Side::Both) {
+        let new = implied(p, left_width).into_iter();
+        let new = new.filter(|e| !parts.contains(e) && !more.contains(e));
+        more.append(&mut new.collect());
+    }
+    let own = parts.into_iter().map(|condition| Conjunct { condition, implied: false });
+    own.chain(more.into_iter().map(|condition| Conjunct { condition, implied: true })).collect()
+}
+
 fn push_into_join(
     left: Rel,
     right: Rel,
@@ -153,32 +197,36 @@ fn push_into_join(
     let shift = |e: Expr| e.map_columns(&mut |i, ty| Expr::column(i - width, ty));
     let (mut to_left, mut to_right, mut on, mut above) = (vec![], vec![], vec![], vec![]);
     // Conditions of WHERE: filter a side if the side is preserved, else stay above.
-    for p in parts {
-        let movable = is_deterministic(&p);
-        match (side(&p, width), kind) {
+    for p in with_implied(parts, width) {
+        let movable = is_deterministic(&p.condition);
+        match (side(&p.condition, width), kind) {
             (Side::Left, JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti)
                 if movable =>
             {
-                to_left.push(p);
+                to_left.push(p.condition);
             }
-            (Side::Right, JoinKind::Inner | JoinKind::Right) if movable => to_right.push(shift(p)),
-            (_, JoinKind::Inner) if movable => on.push(p),
-            _ => above.push(p),
+            (Side::Right, JoinKind::Inner | JoinKind::Right) if movable => {
+                to_right.push(shift(p.condition));
+            }
+            _ if p.implied => {}
+            (_, JoinKind::Inner) if movable => on.push(p.condition),
+            _ => above.push(p.condition),
         }
     }
     // Conditions of ON: filter the side that is not preserved.
-    for p in factors(condition) {
-        let movable = is_deterministic(&p);
-        match (side(&p, width), kind) {
+    for p in with_implied(factors(condition), width) {
+        let movable = is_deterministic(&p.condition);
+        match (side(&p.condition, width), kind) {
             (Side::Left, JoinKind::Inner | JoinKind::Right | JoinKind::Semi) if movable => {
-                to_left.push(p);
+                to_left.push(p.condition);
             }
             (Side::Right, JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti)
                 if movable =>
             {
-                to_right.push(shift(p))
+                to_right.push(shift(p.condition));
             }
-            _ => on.push(p),
+            _ if p.implied => {}
+            _ => on.push(p.condition),
         }
     }
     let join = RelOp::Join {
@@ -193,6 +241,25 @@ fn push_into_join(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_or_over_both_sides_says_something_of_each() {
+        let call = |f: &str, args| Expr::call(f, args, DataType::boolean());
+        let column = |i| Expr::column(i, DataType::boolean());
+        let and = |a, b| call("AND", vec![column(a), column(b)]);
+        let or = |a, b| call("OR", vec![a, b]);
+        // Columns 0 and 1 are of the left side, 2 and 3 of the right one.
+        let both = or(and(0, 2), and(1, 3));
+        assert_eq!(implied(&both, 2), [or(column(0), column(1)), or(column(2), column(3))]);
+        // A branch that says nothing of a side leaves it open.
+        assert_eq!(implied(&or(and(0, 2), column(1)), 2), [or(column(0), column(1))]);
+        assert_eq!(implied(&or(column(0), column(2)), 2), []);
+        assert_eq!(implied(&and(0, 2), 2), []);
+        // What can't be repeated implies nothing.
+        let chance = call("RAND", vec![]);
+        let unsure = or(call("AND", vec![chance, column(2)]), and(1, 3));
+        assert_eq!(implied(&unsure, 2), [or(column(2), column(3))]);
+    }
 
     #[test]
     fn common_factors_leave_an_or() {
