@@ -70,3 +70,11 @@ pub(crate) fn valid_date(year: i64, month: i64, day: i64) -> Option<i64> {
     let valid = (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
     valid.then(|| days_from_civil(year, month, day))
 }
+
+/// Java's "smart" resolution: days 29 to 31 are cut to the end of the month.
+pub(crate) fn smart_date(year: i64, month: i64, day: i64) -> Option<i64> {
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    valid_date(year, month, day.min(days_in_month(year, month)))
+}

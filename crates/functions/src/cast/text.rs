@@ -1,5 +1,6 @@
 //! Text to every other type.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, StringArray};
@@ -10,7 +11,7 @@ use arrow::datatypes::{
 use weir_core::{DataType, Error, Result, TypeKind};
 
 use crate::args::build_numbers;
-use crate::calendar::valid_date;
+use crate::calendar::{days_from_civil, smart_date, valid_date};
 use crate::context::EvalContext;
 use crate::decimal::{decimal, pow10, rescale};
 use crate::ticks::{timestamps, unit_of};
@@ -52,7 +53,8 @@ pub(super) fn parse(
         })?),
         TypeKind::Time(_) => Arc::new(numbers::<Time32MillisecondType>(s, safe, |x| {
             let ns = time_of(x.trim()).ok_or_else(|| bad("time", x))?;
-            Ok(Some((ns / 1_000_000) as i32))
+            // Rounded; what would be the next day stays the last millisecond of this one.
+            Ok(Some(((ns + 500_000) / 1_000_000).min(86_399_999) as i32))
         })?),
         TypeKind::Timestamp(p, _) | TypeKind::TimestampLtz(p, _) => {
             let unit = unit_of(to);
@@ -252,15 +254,59 @@ pub(crate) fn time_of(text: &str) -> Option<i64> {
     (h < 24 && m < 60 && s < 60).then_some(((h * 60 + m) * 60 + s) * 1_000_000_000 + nanos)
 }
 
-/// (seconds since the epoch, nanoseconds) of `2024-01-01[ 10:00:00[.fff]]`.
+/// (seconds since the epoch, nanoseconds) of `2024-01-01[ 10:00:00[.fff]]`, with the "smart"
+/// resolution of Java: days up to the 31st are cut to the last one of the month, 24:00:00 is
+/// the midnight that follows. Years have four digits and begin with 1.
 pub(crate) fn timestamp_of(text: &str) -> Option<(i64, i64)> {
+    let (date, clock) = text.split_once(' ').map_or((text, None), |(d, c)| (d, Some(c)));
+    let (year, month, day) = date_fields(date).filter(|&(year, ..)| year > 0)?;
+    let days = smart_date(year, month, day)?;
+    let nanos = clock.map_or(Some(0), clock_of)?;
+    Some((days * 86_400 + nanos / 1_000_000_000, nanos % 1_000_000_000))
+}
+
+/// Numbers of a year of four digits, a month and a day of one or two.
+fn date_fields(date: &str) -> Option<(i64, i64, i64)> {
+    let mut parts = date.split('-');
+    let mut field = |widths: RangeInclusive<usize>| {
+        let digits = parts.next()?;
+        let valid = widths.contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        digits.parse().ok().filter(|_| valid)
+    };
+    let fields = (field(4..=4)?, field(1..=2)?, field(1..=2)?);
+    parts.next().is_none().then_some(fields)
+}
+
+/// Nanoseconds since midnight of `10:20:30[.fff]` or 24:00:00, with up to nine decimals.
+fn clock_of(text: &str) -> Option<i64> {
+    let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if clock.matches(':').count() != 2 || fraction.len() > 9 {
+        return None;
+    }
+    let is_midnight = clock.split(':').map(str::parse).eq([Ok(24u8), Ok(0), Ok(0)]);
+    if is_midnight && fraction.bytes().all(|b| b == b'0') {
+        return Some(86_400 * 1_000_000_000);
+    }
+    time_of(text)
+}
+
+/// (seconds since the epoch, nanoseconds) of `2024-01-01[ 10:00:00[.fff]]` as Java's SQL types
+/// read it: months and days that can be, then whatever overflows is carried on.
+pub(crate) fn sql_timestamp_of(text: &str) -> Option<(i64, i64)> {
     let t = text.trim();
-    let days = date_of(t)?;
-    let nanos = match t.find(' ') {
+    let (date, clock) = t.split_once(' ').map_or((t, "0:0:0"), |(d, c)| (d, c));
+    let (year, month, day) = date_fields(date)
+        .filter(|(_, month, day)| (1..=12).contains(month) && (1..=31).contains(day))?;
+    let days = days_from_civil(year, month, 1) + day - 1;
+    let (clock, fraction) = clock.split_once('.').map_or((clock, None), |(c, f)| (c, Some(f)));
+    let is_number = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    let nanos = match fraction {
         None => 0,
-        // The seconds must be there.
-        Some(at) if t[at..].matches(':').count() == 2 => time_of(t[at + 1..].trim())?,
+        Some(f) if is_number(f) && f.len() <= 9 => format!("{f:0<9}").parse().ok()?,
         Some(_) => return None,
     };
-    Some((days * 86_400 + nanos / 1_000_000_000, nanos % 1_000_000_000))
+    let number = |s: &str| s.parse::<i32>().ok().filter(|_| is_number(s)).map(i64::from);
+    let fields = clock.split(':').map(number).collect::<Option<Vec<_>>>()?;
+    let [hours, minutes, seconds] = fields.try_into().ok()?;
+    Some((days * 86_400 + (hours * 60 + minutes) * 60 + seconds, nanos))
 }

@@ -25,6 +25,22 @@ impl Json {
         (parser.at == text.len()).then_some(value)
     }
 
+    /// Reads the value that a text begins with, as Jackson does: what follows an array, an
+    /// object or a string doesn't count, nor what is set off from a number or a word.
+    pub fn parse_first(text: &str) -> Option<Json> {
+        let mut parser = Parser { text, at: 0 };
+        let value = parser.value(0)?;
+        let ends = match (&value, parser.peek()) {
+            (_, None) => true,
+            (Json::Number(_), Some(b)) => b.is_ascii_whitespace(),
+            (Json::Null | Json::Bool(_), Some(b)) => {
+                !(b.is_ascii_alphanumeric() || b == b'_' || b == b'$' || b >= 0x80)
+            }
+            _ => true,
+        };
+        ends.then_some(value)
+    }
+
     pub fn is_scalar(&self) -> bool {
         !matches!(self, Json::Array(_) | Json::Object(_) | Json::Raw(_))
     }

@@ -34,7 +34,7 @@ fn is_json(kind: String, negate: bool) -> Kernel {
             if s.is_null(i) {
                 return false;
             }
-            let doc = Json::parse(s.get(i));
+            let doc = Json::parse_first(s.get(i));
             let hit = match (&doc, kind.as_str()) {
                 (None, _) => false,
                 (_, "VALUE") => true,
@@ -51,7 +51,7 @@ fn is_json(kind: String, negate: bool) -> Kernel {
 /// What a lookup found.
 enum Found {
     Value(Json),
-    /// The path selects nothing.
+    /// The path selects nothing, or a lax one meets malformed JSON.
     Empty,
     /// Malformed JSON, or a missing part of a strict path.
     Failed(String),
@@ -80,8 +80,11 @@ impl Lookup {
             Ok(path) => path,
             Err(why) => return Ok(Found::Failed(why.clone())),
         };
-        let Some(doc) = Json::parse(text) else {
-            return Ok(Found::Failed(format!("malformed JSON: {text}")));
+        let Some(doc) = Json::parse_first(text) else {
+            return Ok(match path.strict {
+                true => Found::Failed(format!("malformed JSON: {text}")),
+                false => Found::Empty,
+            });
         };
         Ok(match path.get(&doc) {
             Some(Json::Null) if !path.strict => Found::Empty,

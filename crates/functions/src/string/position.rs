@@ -7,7 +7,7 @@ use arrow::datatypes::Int32Type;
 use weir_core::Result;
 
 use super::basic::chars;
-use crate::args::{Args, Kernel};
+use crate::args::{Args, Kernel, Strs};
 use crate::site::Site;
 
 pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
@@ -167,11 +167,19 @@ fn replace_into(s: &str, from: &str, to: &str, out: &mut String) {
     out.push_str(&s[last..]);
 }
 
-/// Replaces characters of `from` by those of `to`; surplus ones vanish.
+fn or_none<'a>(text: &Strs<'a>, i: usize) -> &'a str {
+    if text.is_null(i) { "" } else { text.get(i) }
+}
+
+/// Replaces characters of `from` by those of `to`; surplus ones vanish. NULL of these two is
+/// no character.
 fn translate(a: &Args<'_>) -> Result<ArrayRef> {
     let (s, from, to) = (a.strs(0)?, a.strs(1)?, a.strs(2)?);
-    a.text(|i, out| {
-        let (from, to) = (from.get(i), to.get(i));
+    a.text_all(|i, out| {
+        if s.is_null(i) {
+            return Ok(false);
+        }
+        let (from, to) = (or_none(&from, i), or_none(&to, i));
         for c in s.get(i).chars() {
             match from.chars().position(|f| f == c) {
                 None => out.push(c),

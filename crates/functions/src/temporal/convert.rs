@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type};
-use weir_core::{Result, TypeKind};
+use weir_core::{Error, Result, TypeKind};
 
 use super::local::local_micros;
 use super::pattern::{DateTime, Pattern};
 use crate::args::{Args, Kernel, Strs};
-use crate::cast::text::timestamp_of;
+use crate::cast::text::{sql_timestamp_of, timestamp_of};
 use crate::context::Zone;
 use crate::site::Site;
 use crate::ticks::{timestamps, unit_of};
@@ -77,11 +77,11 @@ fn date_format(site: &Site<'_>) -> Kernel {
     if site.ty(0).is_some_and(weir_core::DataType::is_string) {
         return Arc::new(move |a| {
             let s = a.strs(0)?;
+            let written = Pattern::new(DEFAULT)?;
             let mut session = patterns.session(a)?;
             a.text(|i, out| {
-                let full = Some(s.get(i)).filter(|t| t.contains(':'));
-                let Some((seconds, nanos)) = full.and_then(timestamp_of) else { return Ok(false) };
-                session.get(i)?.format(DateTime { seconds, nanos }, a.ctx.zone, out);
+                let Some((t, _)) = written.parse_lenient(s.get(i)) else { return Ok(false) };
+                session.get(i)?.format(t, a.ctx.zone, out);
                 Ok(true)
             })
         });
@@ -117,12 +117,11 @@ fn parsed(
     Ok(timestamps(values.to_vec(), nulls, a.ret))
 }
 
-/// A timestamp whose day is 29 to 31 in a month that has fewer: Java cuts it to the last one.
-fn end_of_month(text: &str) -> Option<(i64, i64)> {
-    let (date, clock) = text.trim().split_once(' ')?;
-    let (month, day) = date.rsplit_once('-').filter(|(_, d)| matches!(*d, "29" | "30" | "31"))?;
-    let last = (28..day.parse::<u8>().ok()?).rev();
-    last.into_iter().find_map(|d| timestamp_of(&format!("{month}-{d} {clock}")))
+/// Time and offset by a pattern; text that doesn't fit is tried as what Java's SQL types print.
+fn by_pattern(pattern: &Pattern, text: &str) -> Option<(DateTime, Option<i64>)> {
+    let as_sql =
+        || sql_timestamp_of(text).map(|(seconds, nanos)| (DateTime { seconds, nanos }, None));
+    pattern.parse(text).or_else(as_sql)
 }
 
 fn to_timestamp(site: &Site<'_>) -> Kernel {
@@ -130,17 +129,18 @@ fn to_timestamp(site: &Site<'_>) -> Kernel {
     Arc::new(move |a| {
         let s = a.strs(0)?;
         if a.len() == 1 {
-            return parsed(a, |i| Ok(timestamp_of(s.get(i)).or_else(|| end_of_month(s.get(i)))));
+            return parsed(a, |i| Ok(timestamp_of(s.get(i))));
         }
         let mut session = patterns.session(a)?;
         parsed(a, |i| {
-            let found = session.get(i)?.parse(s.get(i));
+            let found = by_pattern(session.get(i)?, s.get(i));
             Ok(found.map(|(t, _)| (t.seconds, t.nanos)))
         })
     })
 }
 
-/// TO_TIMESTAMP_LTZ(text[, format[, zone]]); without a zone the text is UTC.
+/// TO_TIMESTAMP_LTZ(text[, format[, zone]]); without a zone the text is UTC. Only with a
+/// format is text that can't be read NULL.
 fn to_timestamp_ltz(site: &Site<'_>) -> Kernel {
     let patterns = Patterns::new(site, 1);
     Arc::new(move |a| {
@@ -149,9 +149,11 @@ fn to_timestamp_ltz(site: &Site<'_>) -> Kernel {
         let mut session = patterns.session(a)?;
         parsed(a, |i| {
             let found = if a.len() == 1 {
-                timestamp_of(s.get(i)).map(|(seconds, nanos)| (DateTime { seconds, nanos }, None))
+                let (seconds, nanos) =
+                    timestamp_of(s.get(i)).ok_or_else(|| unreadable(s.get(i)))?;
+                Some((DateTime { seconds, nanos }, None))
             } else {
-                session.get(i)?.parse(s.get(i))
+                by_pattern(session.get(i)?, s.get(i))
             };
             let Some((t, offset)) = found else { return Ok(None) };
             let zone = match zones {
@@ -165,6 +167,11 @@ fn to_timestamp_ltz(site: &Site<'_>) -> Kernel {
             Ok(Some((utc, t.nanos)))
         })
     })
+}
+
+fn unreadable(text: &str) -> Error {
+    Error::data(format!("TO_TIMESTAMP_LTZ: text '{text}' could not be parsed"))
+        .hint("expected 'yyyy-MM-dd' or 'yyyy-MM-dd HH:mm:ss[.fff]'; with a format as second argument such text gives NULL")
 }
 
 /// TO_TIMESTAMP_LTZ(number[, precision]).
@@ -192,7 +199,7 @@ fn to_date(site: &Site<'_>) -> Kernel {
             let seconds = if a.len() == 1 {
                 return Ok(crate::cast::text::date_of(s.get(i)).map(|d| d as i32));
             } else {
-                session.get(i)?.parse(s.get(i)).map(|(t, _)| t.seconds)
+                session.get(i)?.parse_lenient(s.get(i)).map(|(t, _)| t.seconds)
             };
             Ok(seconds.map(|s| s.div_euclid(86_400) as i32))
         })?))
@@ -225,11 +232,11 @@ fn unix_timestamp(site: &Site<'_>) -> Kernel {
             let s = a.strs(0)?;
             let mut session = patterns.session(a)?;
             Ok(Arc::new(a.number::<Int64Type>(|i| {
-                // Text with a date alone is taken as midnight.
-                let found = session.get(i)?.parse_prefix(s.get(i)).map(|(t, _)| t).or_else(|| {
-                    let date = (a.len() == 1).then(|| crate::cast::text::date_of(s.get(i)));
-                    let days = date.flatten().filter(|_| !s.get(i).contains([' ', 'T']))?;
-                    Some((DateTime { seconds: days * 86_400, nanos: 0 }, None))
+                // A date alone is taken as midnight, which Flink doesn't.
+                let found = session.get(i)?.parse_lenient(s.get(i)).or_else(|| {
+                    let is_date = a.len() == 1 && !s.get(i).contains(' ');
+                    let (seconds, nanos) = timestamp_of(s.get(i)).filter(|_| is_date)?;
+                    Some((DateTime { seconds, nanos }, None))
                 });
                 Ok(Some(found.map_or(UNPARSABLE, |(t, offset)| {
                     offset.map_or_else(|| later_instant(a.ctx.zone, t.seconds), |o| t.seconds - o)
@@ -254,7 +261,7 @@ fn convert_tz(a: &Args<'_>) -> Result<ArrayRef> {
     // Java takes an unknown zone for GMT.
     let zone = |id: &str| Zone::try_parse(id).unwrap_or(Zone::UTC);
     a.text(|i, out| {
-        let Some((t, _)) = shown.parse(s.get(i)) else { return Ok(false) };
+        let Some((t, _)) = shown.parse_lenient(s.get(i)) else { return Ok(false) };
         let utc = later_instant(zone(from.get(i)), t.seconds);
         let seconds = zone(to.get(i)).to_local(utc, 1);
         shown.format(DateTime { seconds, nanos: 0 }, Zone::UTC, out);

@@ -1,9 +1,10 @@
-//! Patterns of `java.time.format.DateTimeFormatter`, English names.
+//! Patterns of `java.time.format.DateTimeFormatter`, English names. Some functions read with
+//! `java.text.SimpleDateFormat` instead, see [`Pattern::parse_lenient`].
 
 use weir_core::{Error, Result};
 
 use crate::calendar::{
-    civil_from_days, day_of_week, day_of_year, days_from_civil, iso_day_of_week, valid_date,
+    civil_from_days, day_of_week, day_of_year, days_from_civil, iso_day_of_week, smart_date,
 };
 use crate::context::Zone;
 use crate::format::digits;
@@ -145,12 +146,18 @@ impl Pattern {
     /// Reads a time; parts that the pattern lacks are those of 1970-01-01 00:00:00.
     /// None if the text does not fit. The second value is a parsed offset in seconds.
     pub fn parse(&self, text: &str) -> Option<(DateTime, Option<i64>)> {
-        self.parse_prefix(text).filter(|(_, rest)| rest.is_empty()).map(|(t, _)| t)
+        let (parts, rest) = self.read(text, false)?;
+        if rest.is_empty() { parts.finish() } else { None }
     }
 
-    /// Like [`Pattern::parse`] for text that may go on; returns what is left.
-    pub fn parse_prefix<'a>(&self, text: &'a str) -> Option<((DateTime, Option<i64>), &'a str)> {
-        let mut state = Parts::default();
+    /// Reads like `SimpleDateFormat` in its lenient mode: spaces in front of a field don't
+    /// count, what overflows a field is carried on, and the text may go on.
+    pub fn parse_lenient(&self, text: &str) -> Option<(DateTime, Option<i64>)> {
+        Some(self.read(text, true)?.0.finish_lenient())
+    }
+
+    fn read<'a>(&self, text: &'a str, lenient: bool) -> Option<(Parts, &'a str)> {
+        let mut state = Parts { lenient, ..Parts::default() };
         let mut rest = text;
         for (i, item) in self.0.iter().enumerate() {
             match item {
@@ -163,11 +170,14 @@ impl Pattern {
                 Item::Field(letter, n) => {
                     let adjacent =
                         matches!(self.0.get(i + 1), Some(Item::Field(l, _)) if is_number(*l));
+                    if lenient {
+                        rest = rest.trim_start_matches([' ', '\t']);
+                    }
                     rest = state.read(*letter, *n, adjacent, rest)?;
                 }
             }
         }
-        Some((state.finish()?, rest))
+        Some((state, rest))
     }
 }
 
@@ -244,6 +254,8 @@ fn us_week(days: i64) -> (i64, i64) {
 
 /// Fields read so far.
 struct Parts {
+    /// Numbers have any number of digits.
+    lenient: bool,
     year: i64,
     month: i64,
     day: i64,
@@ -260,6 +272,7 @@ struct Parts {
 impl Default for Parts {
     fn default() -> Self {
         Self {
+            lenient: false,
             year: 1970,
             month: 1,
             day: 1,
@@ -310,6 +323,7 @@ impl Parts {
         // fewer digits than letters too.
         let (min, max) = match (letter, n) {
             (b'y' | b'u', 2) => (2, 2),
+            _ if self.lenient && !adjacent => (1, 9),
             (b'y' | b'u', _) => (n, if adjacent { n } else { 19 }),
             (b'D' | b'n' | b'A' | b'N', _) => (1, 19),
             _ if adjacent => (n, n),
@@ -365,7 +379,8 @@ impl Parts {
             Some(h) => h + if self.pm { 12 } else { 0 },
             None => self.hour,
         };
-        if hour > 23 || self.minute > 59 || self.second > 59 {
+        let midnight = (hour, self.minute, self.second, self.nanos) == (24, 0, 0, 0);
+        if hour > 23 && !midnight || self.minute > 59 || self.second > 59 {
             return None;
         }
         let days = match self.day_of_year {
@@ -377,12 +392,20 @@ impl Parts {
     }
 }
 
-/// Java's "smart" resolution: days 29 to 31 are cut to the end of the month.
-fn smart_date(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
+impl Parts {
+    /// Everything is added up.
+    fn finish_lenient(self) -> (DateTime, Option<i64>) {
+        let hour = self.hour12.map_or(self.hour, |h| h + if self.pm { 12 } else { 0 });
+        let months = self.year * 12 + self.month - 1;
+        let day = self.day_of_year.unwrap_or(self.day);
+        let first = match self.day_of_year {
+            Some(_) => days_from_civil(self.year, 1, 1),
+            None => days_from_civil(months.div_euclid(12), months.rem_euclid(12) + 1, 1),
+        };
+        let days = first + day - 1;
+        let seconds = days * 86_400 + (hour * 60 + self.minute) * 60 + self.second;
+        (DateTime { seconds, nanos: self.nanos }, self.offset)
     }
-    valid_date(year, month, day.min(crate::calendar::days_in_month(year, month)))
 }
 
 fn number(text: &str, min: usize, max: usize) -> Option<(i64, &str)> {

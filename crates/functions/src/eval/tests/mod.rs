@@ -73,6 +73,10 @@ fn the_session_zone_decides() {
         ("DATEDIFF('2024-03-01', '2024-02-28')", "2"),
         ("UNIX_TIMESTAMP(DATE '1970-01-02')", "57600"),
         ("UNIX_TIMESTAMP('1970-01-02')", "57600"),
+        ("UNIX_TIMESTAMP('1970-01')", "-9223372036854775808"),
+        ("TO_DATE('x', 'yyyy-MM-dd')", "NULL"),
+        ("CAST('23:59:59.9996' AS TIME)", "23:59:59"),
+        ("CAST(CAST(2E23 AS DOUBLE) AS STRING)", "2.0E23"),
         ("NVL(CAST(NULL AS INT), 3)", "3"),
         ("IF(FALSE, 1, NULL)", "NULL"),
     ] {

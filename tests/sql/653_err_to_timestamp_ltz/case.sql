@@ -1,0 +1,1 @@
+SELECT TO_TIMESTAMP_LTZ(s) AS t FROM (VALUES ('2024-02-09'), ('x')) AS v (s);
