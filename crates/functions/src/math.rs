@@ -33,7 +33,8 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         "ACOS" => f64::acos,
         "ATAN" => f64::atan,
         "DEGREES" => |x| x * (180.0 / std::f64::consts::PI),
-        "RADIANS" => |x| x / 180.0 * std::f64::consts::PI,
+        // As Java: one product with a constant.
+        "RADIANS" => |x| x * (std::f64::consts::PI / 180.0),
         _ => return other(site),
     };
     Ok(Some(Arc::new(move |a| {

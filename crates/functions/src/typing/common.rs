@@ -150,8 +150,10 @@ pub(crate) fn common_numeric(a: &DataType, b: &DataType) -> DataType {
     let (Some(x), Some(y)) = (as_decimal(a), as_decimal(b)) else {
         return Double.into();
     };
-    let scale = x.1.max(y.1);
-    adjust((x.0 - x.1).max(y.0 - y.1) + scale, scale)
+    // Unlike in arithmetic, digits before the point are never given up for decimals.
+    let whole = (x.0 - x.1).max(y.0 - y.1);
+    let scale = x.1.max(y.1).min(MAX_PRECISION - whole);
+    DataType::decimal((whole + scale) as u8, scale as u8)
 }
 
 /// BOOLEAN and text: Flink compares them for equality as they are held, so that no text

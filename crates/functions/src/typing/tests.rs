@@ -130,6 +130,8 @@ fn common_types() {
     let char_n = |n| DataType::from(TypeKind::Char(n)).not_null();
     assert_eq!(common(char_n(1), char_n(3)).as_deref(), Some("VARCHAR(3) NOT NULL"));
     assert_eq!(common(DataType::int(), DataType::decimal(2, 1)).as_deref(), Some("DECIMAL(11, 1)"));
+    let wide = common(DataType::decimal(38, 2), DataType::decimal(20, 5));
+    assert_eq!(wide.as_deref(), Some("DECIMAL(38, 2)"));
     assert_eq!(common(DataType::int(), DataType::string()), None);
     assert_eq!(common(TypeKind::Null.into(), DataType::int().not_null()).as_deref(), Some("INT"));
 }

@@ -1,0 +1,8 @@
+-- @ordered
+SET 'execution.runtime-mode' = 'batch';
+CREATE TEMPORARY VIEW v AS SELECT * FROM (VALUES (1, 'a', 1.25), (2, 'a', 9.99), (3, 'b', 0.01)) AS t (id, g, d);
+-- wide sums beside more decimals: digits before the point win
+SELECT g, CASE WHEN COUNT(*) > 1 THEN SUM(d) ELSE MIN(CAST(d AS DECIMAL(20, 5))) END AS x, COALESCE(SUM(d), MIN(CAST(d AS DECIMAL(20, 5)))) AS y FROM v GROUP BY g ORDER BY g;
+SELECT TYPEOF(COALESCE(CAST(d AS DECIMAL(38, 2)), CAST(d AS DECIMAL(20, 5)))) AS a, TYPEOF(IF(id > 1, CAST(d AS DECIMAL(38, 0)), CAST(d AS DECIMAL(10, 8)))) AS b, TYPEOF(ARRAY[CAST(d AS DECIMAL(38, 10)), CAST(d AS DECIMAL(38, 30))]) AS c FROM v WHERE id = 1;
+SELECT d FROM (SELECT CAST(d AS DECIMAL(38, 2)) AS d FROM v UNION ALL SELECT CAST(d AS DECIMAL(20, 5)) FROM v) AS u ORDER BY d;
+SELECT RADIANS(-0.333333) AS r, DEGREES(1.0) AS s;
