@@ -201,7 +201,7 @@ fn to_date(site: &Site<'_>) -> Kernel {
             } else {
                 session.get(i)?.parse_lenient(s.get(i)).map(|(t, _)| t.seconds)
             };
-            Ok(seconds.map(|s| s.div_euclid(86_400) as i32))
+            Ok(seconds.and_then(|s| i32::try_from(s.div_euclid(86_400)).ok()))
         })?))
     })
 }

@@ -75,6 +75,7 @@ fn the_session_zone_decides() {
         ("UNIX_TIMESTAMP('1970-01-02')", "57600"),
         ("UNIX_TIMESTAMP('1970-01')", "-9223372036854775808"),
         ("TO_DATE('x', 'yyyy-MM-dd')", "NULL"),
+        ("TO_DATE('999999999-01-01', 'yyyy-MM-dd')", "NULL"),
         ("CAST('23:59:59.9996' AS TIME)", "23:59:59"),
         ("CAST(CAST(2E23 AS DOUBLE) AS STRING)", "2.0E23"),
         ("NVL(CAST(NULL AS INT), 3)", "3"),
