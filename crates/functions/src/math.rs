@@ -32,9 +32,8 @@ pub(crate) fn kernel(site: &Site<'_>) -> Result<Option<Kernel>> {
         "ASIN" => f64::asin,
         "ACOS" => f64::acos,
         "ATAN" => f64::atan,
-        "DEGREES" => |x| x * (180.0 / std::f64::consts::PI),
-        // As Java: one product with a constant.
-        "RADIANS" => |x| x * (std::f64::consts::PI / 180.0),
+        "DEGREES" => f64::to_degrees,
+        "RADIANS" => f64::to_radians,
         _ => return other(site),
     };
     Ok(Some(Arc::new(move |a| {

@@ -294,7 +294,7 @@ fn clock_of(text: &str) -> Option<i64> {
 /// read it: months and days that can be, then whatever overflows is carried on.
 pub(crate) fn sql_timestamp_of(text: &str) -> Option<(i64, i64)> {
     let t = text.trim();
-    let (date, clock) = t.split_once(' ').map_or((t, "0:0:0"), |(d, c)| (d, c));
+    let (date, clock) = t.split_once(' ').unwrap_or((t, "0:0:0"));
     let (year, month, day) = date_fields(date)
         .filter(|(_, month, day)| (1..=12).contains(month) && (1..=31).contains(day))?;
     let days = days_from_civil(year, month, 1) + day - 1;

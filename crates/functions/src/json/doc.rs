@@ -32,7 +32,7 @@ impl Json {
         let value = parser.value(0)?;
         let ends = match (&value, parser.peek()) {
             (_, None) => true,
-            (Json::Number(_), Some(b)) => b.is_ascii_whitespace(),
+            (Json::Number(_), Some(b)) => is_space(b),
             (Json::Null | Json::Bool(_), Some(b)) => {
                 !(b.is_ascii_alphanumeric() || b == b'_' || b == b'$' || b >= 0x80)
             }
@@ -162,6 +162,10 @@ pub(crate) fn quote(t: &str, out: &mut String) {
     out.push('"');
 }
 
+fn is_space(b: u8) -> bool {
+    matches!(b, b' ' | b'\t' | b'\n' | b'\r')
+}
+
 struct Parser<'a> {
     text: &'a str,
     at: usize,
@@ -172,7 +176,7 @@ impl Parser<'_> {
         self.text.as_bytes().get(self.at).copied()
     }
     fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        while self.peek().is_some_and(is_space) {
             self.at += 1;
         }
     }

@@ -374,11 +374,12 @@ impl Parts {
         Some(&text[end..])
     }
 
+    fn hour(&self) -> i64 {
+        self.hour12.map_or(self.hour, |h| h + if self.pm { 12 } else { 0 })
+    }
+
     fn finish(self) -> Option<(DateTime, Option<i64>)> {
-        let hour = match self.hour12 {
-            Some(h) => h + if self.pm { 12 } else { 0 },
-            None => self.hour,
-        };
+        let hour = self.hour();
         let midnight = (hour, self.minute, self.second, self.nanos) == (24, 0, 0, 0);
         if hour > 23 && !midnight || self.minute > 59 || self.second > 59 {
             return None;
@@ -387,23 +388,20 @@ impl Parts {
             Some(d) => days_from_civil(self.year, 1, 1) + d - 1,
             None => smart_date(self.year, self.month, self.day)?,
         };
-        let seconds = days * 86_400 + (hour * 60 + self.minute) * 60 + self.second;
-        Some((DateTime { seconds, nanos: self.nanos }, self.offset))
+        Some(self.on(days))
     }
-}
 
-impl Parts {
     /// Everything is added up.
     fn finish_lenient(self) -> (DateTime, Option<i64>) {
-        let hour = self.hour12.map_or(self.hour, |h| h + if self.pm { 12 } else { 0 });
-        let months = self.year * 12 + self.month - 1;
-        let day = self.day_of_year.unwrap_or(self.day);
-        let first = match self.day_of_year {
-            Some(_) => days_from_civil(self.year, 1, 1),
-            None => days_from_civil(months.div_euclid(12), months.rem_euclid(12) + 1, 1),
-        };
-        let days = first + day - 1;
-        let seconds = days * 86_400 + (hour * 60 + self.minute) * 60 + self.second;
+        let (month, day) = self.day_of_year.map_or((self.month, self.day), |d| (1, d));
+        let months = self.year * 12 + month - 1;
+        let first = days_from_civil(months.div_euclid(12), months.rem_euclid(12) + 1, 1);
+        self.on(first + day - 1)
+    }
+
+    /// The time of day, on a day.
+    fn on(&self, days: i64) -> (DateTime, Option<i64>) {
+        let seconds = days * 86_400 + (self.hour() * 60 + self.minute) * 60 + self.second;
         (DateTime { seconds, nanos: self.nanos }, self.offset)
     }
 }

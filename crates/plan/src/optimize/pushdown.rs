@@ -4,8 +4,8 @@
 //! preserved side of outer joins, and grouping keys. They stop at watermarks:
 //! rows that a filter drops still move event time, as in Flink.
 //!
-//! A conjunct over both sides of a join stays there, but what it implies of one side
-//! goes down that side, see [`implied`].
+//! A conjunct over both sides of an inner join stays there, but what it implies of one side
+//! goes down that side, too, see [`implied`].
 
 use weir_core::DataType;
 use weir_functions::Expr;
@@ -63,14 +63,15 @@ fn or(a: Expr, b: Expr) -> Expr {
     Expr::call("OR", vec![a, b], DataType::boolean().with_nullable(nullable))
 }
 
-/// What an OR over both sides of a join says of each side alone: where every branch has
-/// conjuncts over one side, one of these must hold. `(l1 AND r1) OR (l2 AND r2)` implies
-/// `l1 OR l2` and `r1 OR r2`. Flink derives the same for inner joins.
-fn implied(condition: &Expr, left_width: usize) -> Vec<Expr> {
+/// What an OR over both sides of a join says of the left and of the right side alone: where
+/// every branch has conjuncts over one side, one of these must hold. `(l1 AND r1) OR (l2 AND
+/// r2)` implies `l1 OR l2` and `r1 OR r2`. Flink derives the same, for inner joins only: what
+/// the other side guards is not evaluated below an outer one.
+fn implied(condition: &Expr, left_width: usize) -> (Option<Expr>, Option<Expr>) {
     let mut branches = Vec::new();
     disjuncts(condition, &mut branches);
     if branches.len() < 2 {
-        return Vec::new();
+        return (None, None);
     }
     let of = |wanted: Side| -> Option<Expr> {
         let own = |e: &Expr| is_deterministic(e) && side(e, left_width) == wanted;
@@ -80,7 +81,7 @@ fn implied(condition: &Expr, left_width: usize) -> Vec<Expr> {
         });
         parts.collect::<Option<Vec<_>>>()?.into_iter().reduce(or)
     };
-    [of(Side::Left), of(Side::Right)].into_iter().flatten().collect()
+    (of(Side::Left), of(Side::Right))
 }
 
 /// The branches of an OR, each as its conjuncts.
@@ -166,25 +167,6 @@ fn side(expr: &Expr, left_width: usize) -> Side {
     }
 }
 
-/// A conjunct at a join.
-struct Conjunct {
-    condition: Expr,
-    /// Whether others imply it: it need not stay where it can't go down.
-    implied: bool,
-}
-
-/// The conjuncts, and behind them what they imply of one side alone.
-fn with_implied(parts: Vec<Expr>, left_width: usize) -> Vec<Conjunct> {
-    let mut more: Vec<Expr> = Vec::new();
-    for p in parts.iter().filter(|p| side(p, left_width) == Side::Both) {
-        let new = implied(p, left_width).into_iter();
-        let new = new.filter(|e| !parts.contains(e) && !more.contains(e));
-        more.append(&mut new.collect());
-    }
-    let own = parts.into_iter().map(|condition| Conjunct { condition, implied: false });
-    own.chain(more.into_iter().map(|condition| Conjunct { condition, implied: true })).collect()
-}
-
 fn push_into_join(
     left: Rel,
     right: Rel,
@@ -197,36 +179,42 @@ fn push_into_join(
     let shift = |e: Expr| e.map_columns(&mut |i, ty| Expr::column(i - width, ty));
     let (mut to_left, mut to_right, mut on, mut above) = (vec![], vec![], vec![], vec![]);
     // Conditions of WHERE: filter a side if the side is preserved, else stay above.
-    for p in with_implied(parts, width) {
-        let movable = is_deterministic(&p.condition);
-        match (side(&p.condition, width), kind) {
+    for p in parts {
+        let movable = is_deterministic(&p);
+        match (side(&p, width), kind) {
             (Side::Left, JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti)
                 if movable =>
             {
-                to_left.push(p.condition);
+                to_left.push(p);
             }
-            (Side::Right, JoinKind::Inner | JoinKind::Right) if movable => {
-                to_right.push(shift(p.condition));
-            }
-            _ if p.implied => {}
-            (_, JoinKind::Inner) if movable => on.push(p.condition),
-            _ => above.push(p.condition),
+            (Side::Right, JoinKind::Inner | JoinKind::Right) if movable => to_right.push(shift(p)),
+            (_, JoinKind::Inner) if movable => on.push(p),
+            _ => above.push(p),
         }
     }
     // Conditions of ON: filter the side that is not preserved.
-    for p in with_implied(factors(condition), width) {
-        let movable = is_deterministic(&p.condition);
-        match (side(&p.condition, width), kind) {
+    for p in factors(condition) {
+        let movable = is_deterministic(&p);
+        match (side(&p, width), kind) {
             (Side::Left, JoinKind::Inner | JoinKind::Right | JoinKind::Semi) if movable => {
-                to_left.push(p.condition);
+                to_left.push(p);
             }
             (Side::Right, JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti)
                 if movable =>
             {
-                to_right.push(shift(p.condition));
+                to_right.push(shift(p))
             }
-            _ if p.implied => {}
-            _ => on.push(p.condition),
+            _ => on.push(p),
+        }
+    }
+    if kind == JoinKind::Inner {
+        let add = |to: &mut Vec<Expr>, e: Option<Expr>| {
+            to.extend(e.filter(|e| !to.contains(e)));
+        };
+        for p in &on {
+            let (of_left, of_right) = implied(p, width);
+            add(&mut to_left, of_left);
+            add(&mut to_right, of_right.map(shift));
         }
     }
     let join = RelOp::Join {
@@ -250,15 +238,17 @@ mod tests {
         let or = |a, b| call("OR", vec![a, b]);
         // Columns 0 and 1 are of the left side, 2 and 3 of the right one.
         let both = or(and(0, 2), and(1, 3));
-        assert_eq!(implied(&both, 2), [or(column(0), column(1)), or(column(2), column(3))]);
+        let of_right = Some(or(column(2), column(3)));
+        assert_eq!(implied(&both, 2), (Some(or(column(0), column(1))), of_right.clone()));
         // A branch that says nothing of a side leaves it open.
-        assert_eq!(implied(&or(and(0, 2), column(1)), 2), [or(column(0), column(1))]);
-        assert_eq!(implied(&or(column(0), column(2)), 2), []);
-        assert_eq!(implied(&and(0, 2), 2), []);
+        let of_left = Some(or(column(0), column(1)));
+        assert_eq!(implied(&or(and(0, 2), column(1)), 2), (of_left, None));
+        assert_eq!(implied(&or(column(0), column(2)), 2), (None, None));
+        assert_eq!(implied(&and(0, 2), 2), (None, None));
         // What can't be repeated implies nothing.
         let chance = call("RAND", vec![]);
         let unsure = or(call("AND", vec![chance, column(2)]), and(1, 3));
-        assert_eq!(implied(&unsure, 2), [or(column(2), column(3))]);
+        assert_eq!(implied(&unsure, 2), (None, of_right));
     }
 
     #[test]
